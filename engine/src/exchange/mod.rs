@@ -1,0 +1,376 @@
+//! One request and its answer, in memory: what a handler sees, and what a driver moves bytes for.
+
+mod body;
+pub(crate) mod failure;
+pub(crate) mod handler;
+pub(crate) mod input;
+pub(crate) mod output;
+mod request;
+mod response;
+mod upgrade;
+
+use core::{
+    cell::{Cell, RefCell},
+    fmt,
+    net::SocketAddr,
+    task::Poll,
+};
+
+use crate::{
+    http1::{
+        date::Date,
+        decode::Decoder,
+        head::{Head, Known},
+        limits::Limits,
+        method::Version,
+        reject::Reject,
+    },
+    time::Instant,
+};
+
+pub use self::{
+    body::{Body, Chunk},
+    request::Request,
+    response::{BodyStream, FieldLines, Interim, Response, ResponseHead},
+    upgrade::Upgraded,
+};
+use self::{
+    failure::{Failure, ResponseError},
+    handler::Sent,
+    input::{Input, Rest},
+    output::{Announced, Closing, Form, Output, Stage},
+};
+
+/// What a host knows of a request beside its bytes.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct RequestContext<'b> {
+    /// Who sent it.
+    pub peer: Peer,
+    /// When the answer has to be complete, if ever.
+    pub deadline: Option<Instant>,
+    /// A name for it in logs.
+    pub id: RequestId<'b>,
+}
+
+/// Who is at the other end of a connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub enum Peer {
+    /// The host can't tell.
+    #[default]
+    Unknown,
+    /// An address and port.
+    Ip(SocketAddr),
+    /// Someone on this machine, through a Unix socket.
+    Unix,
+}
+
+impl fmt::Display for Peer {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Unknown => f.write_str("unknown"),
+            Self::Ip(address) => address.fmt(f),
+            Self::Unix => f.write_str("unix"),
+        }
+    }
+}
+
+/// A name for a request in logs: the host's own number, or the text that a platform gave it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum RequestId<'b> {
+    /// Counted by the host.
+    Number(u64),
+    /// Given by the platform.
+    Text(&'b str),
+}
+
+impl Default for RequestId<'_> {
+    fn default() -> Self {
+        Self::Number(0)
+    }
+}
+
+impl fmt::Display for RequestId<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Number(number) => write!(f, "{number:016x}"),
+            Self::Text(text) => f.write_str(text),
+        }
+    }
+}
+
+/// What an exchange waits for, as its handler's future said when it returned `Pending`. Nothing, if the future
+/// waits for something else.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Want {
+    /// More of the request: put bytes into [`Exchange::fill`].
+    pub input: bool,
+    /// Room for more of the answer: take bytes from [`Exchange::drain`].
+    pub output: bool,
+}
+
+/// One request and its answer, in plain memory: what the [`Request`] and [`Response`] of one handler share with whoever drives it.
+///
+/// **After every `Pending` of the handler's future, look at [`Exchange::want`], move the bytes, and poll again.** `serve` does that
+/// for sockets; a driver for another kind of host is a hundred lines.
+pub struct Exchange<'b> {
+    head: Head<'b>,
+    context: RequestContext<'b>,
+    limits: &'b Limits,
+    input: RefCell<Input<'b>>,
+    output: RefCell<Output<'b>>,
+    want: Cell<Want>,
+    date: Cell<Option<Date>>,
+    keep: Cell<bool>,
+    /// Whether the client waits for a 100 (Continue).
+    expects: Cell<bool>,
+    can_upgrade: bool,
+    #[cfg(feature = "arena")]
+    arena: &'b bumpalo::Bump,
+}
+
+/// What an exchange left behind.
+pub(crate) struct Ended {
+    pub(crate) rest: Rest,
+    /// The output buffer's marks.
+    pub(crate) sent: usize,
+    pub(crate) committed: usize,
+    pub(crate) verdict: Verdict,
+}
+
+/// What becomes of the connection.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Verdict {
+    Keep,
+    Close,
+    Reset,
+}
+
+/// The memory that an exchange works in.
+pub(crate) struct Memory<'b> {
+    pub(crate) input: Input<'b>,
+    pub(crate) output: &'b mut [u8],
+    pub(crate) sent: usize,
+    pub(crate) committed: usize,
+    #[cfg(feature = "arena")]
+    pub(crate) arena: &'b bumpalo::Bump,
+}
+
+impl<'b> Exchange<'b> {
+    /// The exchange of a request that was read from an HTTP/1.1 connection.
+    #[inline]
+    pub(crate) fn wire(head: Head<'b>, memory: Memory<'b>, context: RequestContext<'b>, limits: &'b Limits) -> Self {
+        let form = Form {
+            wire: true,
+            http11: head.version() == Version::Http11,
+            head_request: head.parts.method == Known::Head,
+            head_bytes: limits.response_head_bytes,
+        };
+        let framing = head.framing();
+        Self {
+            head,
+            context,
+            limits,
+            input: RefCell::new(memory.input),
+            output: RefCell::new(Output::new(memory.output, memory.sent, memory.committed, form)),
+            want: Cell::new(Want::default()),
+            date: Cell::new(None),
+            keep: Cell::new(framing.keep_alive),
+            expects: Cell::new(framing.expect_continue),
+            can_upgrade: framing.upgrade,
+            #[cfg(feature = "arena")]
+            arena: memory.arena,
+        }
+    }
+
+    /// The request, for the handler.
+    #[inline]
+    pub fn request(&'b self) -> Request<'b> {
+        Request::new(self)
+    }
+
+    /// The answer's beginning, for the handler.
+    #[inline]
+    pub fn response(&'b self) -> Response<'b> {
+        Response::new(self)
+    }
+
+    /// What the handler's future waits for; asking clears it.
+    #[inline]
+    pub fn want(&self) -> Want {
+        self.want.take()
+    }
+
+    /// Shows room for more input to `read`, which says how many bytes it put there. `None` if there is no room just now.
+    pub fn fill<T>(&self, read: impl FnOnce(&mut [u8]) -> (usize, T)) -> Option<T> {
+        let mut input = self.input.try_borrow_mut().ok()?;
+        let space = input.space();
+        if space.is_empty() {
+            return None;
+        }
+        let (count, result) = read(space);
+        input.filled(count);
+        Some(result)
+    }
+
+    /// Says that nothing more will come.
+    pub fn end_of_input(&self) {
+        if let Ok(mut input) = self.input.try_borrow_mut() {
+            input.end();
+        }
+    }
+
+    /// Refuses the rest of the body: the handler sees it as an error.
+    pub(crate) fn refuse_body(&self, reject: Reject) {
+        if let Ok(mut input) = self.input.try_borrow_mut() {
+            input.fail(reject);
+        }
+    }
+
+    /// Shows what may go out to `write`, which says how many bytes of it did. `None` if there is nothing.
+    pub fn drain<T>(&self, write: impl FnOnce(&[u8]) -> (usize, T)) -> Option<T> {
+        let mut output = self.output.try_borrow_mut().ok()?;
+        let pending = output.pending();
+        if pending.is_empty() {
+            return None;
+        }
+        let (count, result) = write(pending);
+        output.wrote(count);
+        Some(result)
+    }
+
+    /// Whether the protocol was changed.
+    pub(crate) fn is_upgraded(&self) -> bool {
+        self.output.try_borrow().is_ok_and(|output| output.stage() == Stage::Raw)
+    }
+
+    /// The time of day for the answer's `Date`.
+    #[inline]
+    pub fn set_date(&self, date: Option<Date>) {
+        self.date.set(date);
+    }
+
+    /// Says that the connection won't be kept, whatever the client lets it.
+    pub fn close_after(&self) {
+        self.keep.set(false);
+    }
+
+    /// Ends the exchange with what the handler gave. A failure is answered now, if the head isn't out yet.
+    #[inline]
+    pub(crate) fn ended(&self, result: Result<Sent, Failure>) -> Ended {
+        let done = self.output.try_borrow().is_ok_and(|output| output.stage() == Stage::Done);
+        let verdict = match result {
+            Ok(_) if done => self.kept(),
+            // `Sent` from another request's answer.
+            Ok(_) => self.fail(&Failure::new(500)),
+            // The answer was complete: what the handler found wrong after that is no concern of the client's.
+            Err(_) if done => self.kept(),
+            Err(failure) => self.fail(&failure),
+        };
+        let (sent, committed) = self.output.try_borrow().map_or((0, 0), |output| output.marks());
+        match self.input.try_borrow() {
+            Ok(input) => Ended { rest: input.rest(), sent, committed, verdict },
+            Err(_) => {
+                let rest = Rest { start: 0, end: 0, decoder: Decoder::Failed(Reject::Truncated) };
+                Ended { rest, sent, committed, verdict: Verdict::Reset }
+            }
+        }
+    }
+
+    /// Ends the exchange of a client that doesn't take its answer.
+    pub(crate) fn given_up(&self) -> Ended {
+        if let Ok(mut output) = self.output.try_borrow_mut() {
+            output.abandon();
+        }
+        let rest = Rest { start: 0, end: 0, decoder: Decoder::Failed(Reject::Truncated) };
+        Ended { rest, sent: 0, committed: 0, verdict: Verdict::Reset }
+    }
+
+    fn kept(&self) -> Verdict {
+        if self.keep.get() { Verdict::Keep } else { Verdict::Close }
+    }
+
+    /// Answers a failure, or gives the connection up if the answer's head is out.
+    #[cold]
+    fn fail(&self, failure: &Failure) -> Verdict {
+        let closing = Closing { date: self.date.get(), keep: self.keep.get() && self.body_lets_keep() };
+        let Ok(mut output) = self.output.try_borrow_mut() else { return Verdict::Reset };
+        if !output.rewind() {
+            return self.cut(&mut output);
+        }
+        match output.failure(failure.status(), failure.message(), closing) {
+            Ok(true) => Verdict::Keep,
+            Ok(false) => Verdict::Close,
+            Err(_) => self.cut(&mut output),
+        }
+    }
+
+    /// Gives the answer up as it is. One that would end with the connection has to end with a reset, or it would look complete.
+    fn cut(&self, output: &mut Output<'_>) -> Verdict {
+        output.abandon();
+        if output.ends_with_connection() { Verdict::Reset } else { Verdict::Close }
+    }
+
+    /// Ends the answer's head with the engine's own lines, and decides whether the connection is kept.
+    #[inline]
+    fn end_head(&self, announced: Announced) -> Result<(), ResponseError> {
+        let keep = self.keep.get() && self.body_lets_keep();
+        let closing = Closing { date: self.date.get(), keep };
+        let mut output = self.output.try_borrow_mut().map_err(|_| ResponseError::Twice)?;
+        self.keep.set(output.end_head(announced, closing)?);
+        Ok(())
+    }
+
+    /// Whether the connection can be kept as far as the request's body goes: it was read, or what is left can be thrown away.
+    #[inline]
+    fn body_lets_keep(&self) -> bool {
+        let Ok(input) = self.input.try_borrow() else { return false };
+        if input.is_over() {
+            return true;
+        }
+        // A client that waits for 100 (Continue) and gets a final answer may send the body or not: nobody can tell
+        // where its next request begins (RFC 9110, section 10.1.1).
+        let unasked = self.expects.get() && !input.arrived();
+        !unasked && input.is_drainable(self.limits.drain_bytes)
+    }
+
+    /// Notes that the handler waits for input. The first time, a client that waits too is told to go on.
+    #[cold]
+    fn want_input<T>(&self) -> Poll<T> {
+        let mut want = self.want.get();
+        want.input = true;
+        if self.expects.get() {
+            let arrived = self.input.try_borrow().is_ok_and(|input| input.arrived());
+            let told = !arrived
+                && self.output.try_borrow_mut().is_ok_and(|mut output| match output.stage() {
+                    Stage::Fresh | Stage::Head => output.interim(b"HTTP/1.1 100 Continue\r\n\r\n"),
+                    _ => false,
+                });
+            if told || arrived {
+                self.expects.set(false);
+            } else {
+                // No room: what is pending goes first.
+                want.output = true;
+            }
+        }
+        self.want.set(want);
+        Poll::Pending
+    }
+
+    /// Notes that the handler waits for room.
+    #[cold]
+    fn want_output<T>(&self) -> Poll<T> {
+        let mut want = self.want.get();
+        want.output = true;
+        self.want.set(want);
+        Poll::Pending
+    }
+}
+
+impl fmt::Debug for Exchange<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Exchange")
+            .field("method", &self.head.method())
+            .field("target", &self.head.target())
+            .finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,737 @@
+//! The answer's side of an exchange: one buffer, written from left to right in the form that goes out.
+
+use crate::http1::{date::Date, status::Status, token::is_tchar};
+
+use super::failure::ResponseError;
+
+/// The output buffer, and how far the answer in it has come.
+///
+/// ```text
+///   0 ... sent ... committed ... end ... buffer.len()
+///         |-- may go out --|-- a head or chunk being written --|
+/// ```
+///
+/// A rejected head or an unfinished chunk lies behind `committed`, and so can't reach the wire.
+pub(crate) struct Output<'b> {
+    buffer: &'b mut [u8],
+    sent: usize,
+    committed: usize,
+    end: usize,
+    /// Where this answer begins; `None` once a byte of its final head went out.
+    begun: Option<usize>,
+    stage: Stage,
+    /// What the head's fields were found to be, until the head is complete.
+    fields: Given,
+    /// What was wrong with the head, until the handler asks.
+    fault: Option<ResponseError>,
+    status: Status,
+    form: Form,
+}
+
+/// What an answer goes out as.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Form {
+    /// A head in HTTP/1.1's form, framed; else only `name: value` lines and a raw body, for hosts that frame by themselves.
+    pub(crate) wire: bool,
+    /// Whether the client reads the chunked coding.
+    pub(crate) http11: bool,
+    /// Whether the request was `HEAD`.
+    pub(crate) head_request: bool,
+    /// Bytes that one head may have.
+    pub(crate) head_bytes: u32,
+}
+
+/// How far the answer has come.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Stage {
+    /// Nothing of it is there but interim answers.
+    Fresh,
+    /// The status line is there.
+    Head,
+    /// The head is complete, and the body is delimited so.
+    Body(Delimiter),
+    /// The protocol was changed: bytes go out as they are.
+    Raw,
+    /// The answer is complete.
+    Done,
+}
+
+/// How an answer's body is delimited.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Delimiter {
+    /// This many bytes are still to be written.
+    Length(u64),
+    /// The chunked coding. The open chunk, if there is one, begins at this offset.
+    Chunked(Option<usize>),
+    /// The connection's end, or whatever the host does with a body of unknown length.
+    End,
+    /// Whatever is written is left out: `HEAD`. With the declared length, which is checked all the same.
+    Nothing(Option<u64>),
+}
+
+/// Fields that the engine writes unless the handler did, and what it has to know for the rest.
+#[derive(Debug, Clone, Copy, Default)]
+struct Given {
+    date: bool,
+    length: Option<u64>,
+}
+
+/// What the last lines of a head depend on.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Closing {
+    pub(crate) date: Option<Date>,
+    /// Whether the connection is kept.
+    pub(crate) keep: bool,
+}
+
+/// The body that a head announces.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Announced {
+    /// Of this length.
+    Length(u64),
+    /// Of a length that isn't known.
+    Unknown,
+}
+
+impl<'b> Output<'b> {
+    /// An answer that begins at `committed`, behind what `buffer[sent..committed]` holds of the answers before it.
+    #[inline]
+    pub(crate) const fn new(buffer: &'b mut [u8], sent: usize, committed: usize, form: Form) -> Self {
+        Self {
+            buffer,
+            sent,
+            committed,
+            end: committed,
+            begun: Some(committed),
+            stage: Stage::Fresh,
+            fields: Given { date: false, length: None },
+            fault: None,
+            status: Status::OK,
+            form,
+        }
+    }
+
+    // ---- the head
+
+    /// Writes the status line.
+    #[inline]
+    pub(crate) fn begin(&mut self, status: Option<Status>) {
+        if self.stage != Stage::Fresh {
+            return self.fault(ResponseError::Twice);
+        }
+        self.stage = Stage::Head;
+        let Some(status) = status.filter(|status| !status.is_interim() || status.code() == 101) else {
+            return self.fault(ResponseError::Status);
+        };
+        self.status = status;
+        if self.form.wire {
+            self.status_line(status);
+        }
+    }
+
+    #[inline]
+    fn status_line(&mut self, status: Status) {
+        if status == Status::OK {
+            self.put(b"HTTP/1.1 200 OK\r\n");
+        } else {
+            self.put(b"HTTP/1.1 ");
+            self.put(&status.digits());
+            self.put(b" ");
+            self.put(status.reason().as_bytes());
+            self.put(b"\r\n");
+        }
+    }
+
+    /// Writes one field of the handler's.
+    #[inline]
+    pub(crate) fn field(&mut self, name: &[u8], value: &[u8]) {
+        match check_name(name) {
+            Name::Plain => {}
+            Name::Date => self.fields.date = true,
+            Name::Refused(error) => return self.fault(error),
+        }
+        if !is_value(value) {
+            return self.fault(ResponseError::FieldValue);
+        }
+        let length = name.len() + value.len() + 4;
+        let cap = self.head_cap();
+        match self.buffer.get_mut(self.end..self.end + length) {
+            Some(line) if self.end + length <= cap => {
+                let (to_name, rest) = line.split_at_mut(name.len());
+                to_name.copy_from_slice(name);
+                if let [colon, space, to_value @ .., cr, lf] = rest {
+                    (*colon, *space, *cr, *lf) = (b':', b' ', b'\r', b'\n');
+                    to_value.copy_from_slice(value);
+                }
+                self.end += length;
+            }
+            _ => self.fault(ResponseError::HeadTooLarge),
+        }
+    }
+
+    /// Writes field lines that were checked when the program was compiled.
+    #[inline]
+    pub(crate) fn lines(&mut self, lines: &[u8]) {
+        if self.end + lines.len() <= self.head_cap() {
+            self.put(lines);
+        } else {
+            self.fault(ResponseError::HeadTooLarge);
+        }
+    }
+
+    /// Writes one field whose value is formatted in place.
+    pub(crate) fn field_fmt(&mut self, name: &[u8], value: core::fmt::Arguments<'_>) {
+        let start = self.end;
+        self.field(name, b"");
+        if self.fault.is_some() {
+            return;
+        }
+        // Over the line end that the empty value was given.
+        self.end -= 2;
+        let value_start = self.end;
+        let cap = self.head_cap().saturating_sub(2);
+        let mut writer = Writer { output: self, cap };
+        if core::fmt::write(&mut writer, value).is_err() {
+            self.end = start;
+            return self.fault(ResponseError::HeadTooLarge);
+        }
+        if !is_value(self.buffer.get(value_start..self.end).unwrap_or_default()) {
+            self.end = start;
+            return self.fault(ResponseError::FieldValue);
+        }
+        self.put(b"\r\n");
+    }
+
+    /// Declares the length of the body that will be written.
+    pub(crate) fn declare(&mut self, length: u64) {
+        self.fields.length = Some(length);
+    }
+
+    /// Ends the head, and says how its body is delimited. Gives whether the connection can be kept after it.
+    #[inline]
+    pub(crate) fn end_head(&mut self, announced: Announced, mut closing: Closing) -> Result<bool, ResponseError> {
+        if let Some(error) = self.fault.take() {
+            return Err(error);
+        }
+        if self.stage != Stage::Head {
+            return Err(ResponseError::Twice);
+        }
+        let length = match (announced, self.fields.length) {
+            (Announced::Length(actual), Some(declared)) if actual != declared && !self.is_without_body() => {
+                return Err(ResponseError::Length);
+            }
+            (_, Some(declared)) => Some(declared),
+            (Announced::Length(actual), None) => Some(actual),
+            (Announced::Unknown, None) => None,
+        };
+        if matches!(self.status.code(), 101 | 204 | 205) && announced != Announced::Length(0) {
+            return Err(ResponseError::BodyNotAllowed);
+        }
+        // HTTP/1.0 knows no end of a body of unknown length but the connection's.
+        closing.keep &= length.is_some() || self.form.http11 || self.is_without_body();
+        if self.form.wire {
+            self.close_head(length, announced, closing);
+        }
+        self.stage = Stage::Body(self.delimiter(length));
+        if let Some(error) = self.fault.take() {
+            return Err(error);
+        }
+        self.committed = self.end;
+        Ok(closing.keep)
+    }
+
+    /// The lines that are the engine's: `date`, `connection`, and what frames the body.
+    #[inline]
+    fn close_head(&mut self, length: Option<u64>, announced: Announced, closing: Closing) {
+        if let Some(date) = closing.date
+            && !self.fields.date
+        {
+            let mut line = *b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
+            if let Some(text) = line.get_mut(6..6 + Date::LEN) {
+                text.copy_from_slice(date.as_bytes());
+            }
+            self.put(&line);
+        }
+        match (closing.keep, self.form.http11) {
+            (true, true) => {}
+            (true, false) => self.put(b"connection: keep-alive\r\n"),
+            (false, _) => self.put(b"connection: close\r\n"),
+        }
+        match length {
+            // No length in 204 (RFC 9110, section 8.6); in 304 only the one that a 200 would have had.
+            Some(_) if self.status.code() == 204 => self.put(b"\r\n"),
+            Some(0)
+                if self.status.code() == 304 && self.fields.length.is_none() && announced == Announced::Length(0) =>
+            {
+                self.put(b"\r\n");
+            }
+            Some(length) => self.content_length(length),
+            None if self.form.http11 => self.put(b"transfer-encoding: chunked\r\n\r\n"),
+            None => self.put(b"\r\n"),
+        }
+    }
+
+    #[inline]
+    fn content_length(&mut self, length: u64) {
+        // "content-length: ", at most 20 digits, and the head's end.
+        let mut line = *b"content-length: 00000000000000000000\r\n\r\n";
+        let digits = decimal_digits(length);
+        let mut rest = length;
+        for digit in line.get_mut(16..16 + digits).unwrap_or_default().iter_mut().rev() {
+            *digit = b'0' + (rest % 10) as u8;
+            rest /= 10;
+        }
+        self.put(line.get(..16 + digits).unwrap_or_default());
+        self.put(b"\r\n\r\n");
+    }
+
+    const fn delimiter(&self, length: Option<u64>) -> Delimiter {
+        match length {
+            _ if self.is_without_body() => Delimiter::Nothing(length),
+            Some(length) => Delimiter::Length(length),
+            None if self.form.wire && self.form.http11 => Delimiter::Chunked(None),
+            None => Delimiter::End,
+        }
+    }
+
+    /// Whether the client takes this answer to have no body, whatever its head says.
+    const fn is_without_body(&self) -> bool {
+        self.form.head_request || self.status.is_bodiless()
+    }
+
+    /// Ends the head of a 101 (Switching Protocols).
+    pub(crate) fn end_upgrade_head(&mut self, protocol: &[u8], closing: Closing) -> Result<(), ResponseError> {
+        if self.status.code() != 101 {
+            self.fault(ResponseError::Status);
+        }
+        if !is_value(protocol) {
+            self.fault(ResponseError::FieldValue);
+        }
+        if let Some(error) = self.fault.take() {
+            return Err(error);
+        }
+        self.put(b"connection: upgrade\r\nupgrade: ");
+        self.put(protocol);
+        self.put(b"\r\n");
+        if let Some(date) = closing.date {
+            self.put(b"date: ");
+            self.put(date.as_bytes());
+            self.put(b"\r\n");
+        }
+        self.put(b"\r\n");
+        if let Some(error) = self.fault.take() {
+            return Err(error);
+        }
+        self.stage = Stage::Raw;
+        self.committed = self.end;
+        Ok(())
+    }
+
+    /// Writes a whole small answer that says what was wrong. Gives whether the connection can be kept after it.
+    #[cold]
+    pub(crate) fn failure(&mut self, status: Status, message: &str, closing: Closing) -> Result<bool, ResponseError> {
+        self.begin(Some(status));
+        let digits = status.digits();
+        let (separator, reason) = (if message.is_empty() { "" } else { ": " }, status.reason());
+        let parts = [&digits, b" ".as_slice(), reason.as_bytes(), separator.as_bytes(), message.as_bytes(), b"\n"];
+        let bodiless = status.is_bodiless() || status.code() == 205;
+        let length = if bodiless { 0 } else { parts.iter().map(|part| part.len()).sum() };
+        if !bodiless {
+            self.lines(b"content-type: text/plain; charset=utf-8\r\n");
+        }
+        let keep = self.end_head(Announced::Length(length as u64), closing)?;
+        for part in parts.iter().take(if bodiless { 0 } else { parts.len() }) {
+            if self.write(part)? < part.len() {
+                return Err(ResponseError::HeadTooLarge);
+            }
+        }
+        self.finish()?;
+        Ok(keep)
+    }
+
+    // ---- interim answers
+
+    /// Writes a whole interim answer before the final one, whose head may already have begun. `false` where it has to wait for room.
+    pub(crate) fn interim(&mut self, lines: &[u8]) -> bool {
+        if self.buffer.len() - self.end < lines.len() {
+            return false;
+        }
+        let head = self.committed..self.end;
+        self.buffer.copy_within(head, self.committed + lines.len());
+        if let Some(place) = self.buffer.get_mut(self.committed..self.committed + lines.len()) {
+            place.copy_from_slice(lines);
+        }
+        self.end += lines.len();
+        self.committed += lines.len();
+        self.begun = self.begun.map(|_| self.committed);
+        true
+    }
+
+    /// Begins an interim answer that fields follow; [`Output::end_interim`] ends it.
+    pub(crate) fn begin_interim(&mut self, status: Option<Status>) {
+        match status {
+            Some(status) if status.is_interim() && status.code() != 101 && self.stage == Stage::Fresh => {
+                self.status_line(status);
+            }
+            _ => self.fault(ResponseError::Status),
+        }
+    }
+
+    /// Ends an interim answer, or takes it back if something was wrong with it or the client knows none.
+    pub(crate) fn end_interim(&mut self) -> Result<(), ResponseError> {
+        self.put(b"\r\n");
+        self.fields = Given::default();
+        let fault = self.fault.take();
+        if fault.is_some() || !self.form.http11 || !self.form.wire {
+            self.end = self.committed;
+            return fault.map_or(Ok(()), Err);
+        }
+        self.committed = self.end;
+        self.begun = Some(self.committed);
+        Ok(())
+    }
+
+    // ---- the body
+
+    /// Takes in as much of `bytes` as there is room for, and says how much that was.
+    #[inline]
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, ResponseError> {
+        let written = match self.stage {
+            Stage::Body(Delimiter::Nothing(None)) => bytes.len(),
+            Stage::Body(Delimiter::Nothing(Some(left))) => {
+                let left = left.checked_sub(bytes.len() as u64).ok_or(ResponseError::Length)?;
+                self.stage = Stage::Body(Delimiter::Nothing(Some(left)));
+                bytes.len()
+            }
+            Stage::Body(Delimiter::Length(left)) => {
+                if bytes.len() as u64 > left {
+                    return Err(ResponseError::Length);
+                }
+                let written = self.put_some(bytes, 0);
+                self.stage = Stage::Body(Delimiter::Length(left - written as u64));
+                self.committed = self.end;
+                written
+            }
+            Stage::Body(Delimiter::Chunked(open)) => self.write_chunk(open, bytes),
+            Stage::Body(Delimiter::End) | Stage::Raw => {
+                let written = self.put_some(bytes, 0);
+                self.committed = self.end;
+                written
+            }
+            Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
+        };
+        Ok(written)
+    }
+
+    /// Writes into the open chunk, or opens one. It is closed, and may go out, when the buffer is full or flushed.
+    fn write_chunk(&mut self, open: Option<usize>, bytes: &[u8]) -> usize {
+        let mut start = open;
+        if start.is_none() {
+            if self.buffer.len() - self.end < CHUNK_HEAD + CHUNK_RESERVE + 1 {
+                return 0;
+            }
+            start = Some(self.end);
+            self.put(b"0000\r\n");
+        }
+        let chunk = self.end - start.map_or(0, |start| start + CHUNK_HEAD);
+        let room = MAX_CHUNK.saturating_sub(chunk);
+        let written = self.put_some(bytes.get(..room).unwrap_or(bytes), CHUNK_RESERVE);
+        self.stage = Stage::Body(Delimiter::Chunked(start));
+        if written < bytes.len() {
+            self.close_chunk();
+        }
+        written
+    }
+
+    /// Closes the open chunk: its size stands in four digits, for which room was left.
+    fn close_chunk(&mut self) {
+        let Stage::Body(Delimiter::Chunked(Some(start))) = self.stage else { return };
+        self.stage = Stage::Body(Delimiter::Chunked(None));
+        let size = self.end - start - CHUNK_HEAD;
+        if size == 0 {
+            self.end = start;
+            return;
+        }
+        for (place, shift) in (start..start + 4).zip([12, 8, 4, 0]) {
+            if let Some(digit) = self.buffer.get_mut(place) {
+                *digit = HEX.get(size >> shift & 0xf).copied().unwrap_or(b'0');
+            }
+        }
+        self.put(b"\r\n");
+        self.committed = self.end;
+    }
+
+    /// Lets everything that was written go out.
+    pub(crate) fn flush(&mut self) {
+        self.close_chunk();
+    }
+
+    /// Ends the body. `false` where the end has to wait for room.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Result<bool, ResponseError> {
+        match self.stage {
+            Stage::Body(Delimiter::Length(0) | Delimiter::End | Delimiter::Nothing(None | Some(_))) => {}
+            Stage::Body(Delimiter::Length(_)) => return Err(ResponseError::Length),
+            Stage::Body(Delimiter::Chunked(_)) => {
+                self.close_chunk();
+                if !self.end_chunked(b"0\r\n") {
+                    return Ok(false);
+                }
+                self.put(b"\r\n");
+                self.committed = self.end;
+            }
+            Stage::Raw | Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
+        }
+        self.stage = Stage::Done;
+        Ok(true)
+    }
+
+    /// Begins the trailer section: `false` where it has to wait for room.
+    pub(crate) fn begin_trailers(&mut self) -> bool {
+        self.close_chunk();
+        match self.stage {
+            Stage::Body(Delimiter::Chunked(None)) => self.end_chunked(b"0\r\n"),
+            // Elsewhere there is no place for trailers: they are left out (RFC 9110, section 6.5.1).
+            _ => true,
+        }
+    }
+
+    /// Writes one trailer field into an open trailer section.
+    pub(crate) fn trailer(&mut self, name: &[u8], value: &[u8]) {
+        let end = self.end;
+        let begun = self.begun.replace(self.committed);
+        self.field(name, value);
+        self.begun = begun;
+        if self.fields.date {
+            self.fault(ResponseError::Reserved);
+        }
+        if !matches!(self.stage, Stage::Body(Delimiter::Chunked(_))) {
+            self.end = end;
+        }
+    }
+
+    /// Ends the trailer section and with it the body.
+    pub(crate) fn end_trailers(&mut self) -> Result<bool, ResponseError> {
+        if let Some(error) = self.fault.take() {
+            return Err(error);
+        }
+        if matches!(self.stage, Stage::Body(Delimiter::Chunked(_))) {
+            self.put(b"\r\n");
+            if let Some(error) = self.fault.take() {
+                return Err(error);
+            }
+            self.committed = self.end;
+            self.stage = Stage::Done;
+            return Ok(true);
+        }
+        self.finish()
+    }
+
+    /// The last chunk's line, kept back until what follows it is there.
+    fn end_chunked(&mut self, line: &[u8]) -> bool {
+        if self.buffer.len() - self.end < line.len() + 2 {
+            return false;
+        }
+        self.put(line);
+        true
+    }
+
+    /// Ends an upgraded connection.
+    pub(crate) fn finish_raw(&mut self) {
+        self.stage = Stage::Done;
+    }
+
+    // ---- what goes out
+
+    /// Bytes that may go out.
+    #[inline]
+    pub(crate) fn pending(&self) -> &[u8] {
+        self.buffer.get(self.sent..self.committed).unwrap_or_default()
+    }
+
+    /// `count` of the pending bytes went out.
+    pub(crate) fn wrote(&mut self, count: usize) {
+        self.sent = (self.sent + count).min(self.committed);
+        if self.begun.is_some_and(|begun| self.sent > begun) {
+            self.begun = None;
+        }
+        if self.sent == self.committed {
+            self.buffer.copy_within(self.committed..self.end, 0);
+            let moved = self.committed;
+            self.end -= moved;
+            self.begun = self.begun.map(|_| 0);
+            if let Stage::Body(Delimiter::Chunked(Some(start))) = &mut self.stage {
+                *start -= moved;
+            }
+            (self.sent, self.committed) = (0, 0);
+        }
+    }
+
+    /// Takes the answer back to where it began. `false` if a byte of its final head went out.
+    pub(crate) fn rewind(&mut self) -> bool {
+        let Some(begun) = self.begun else { return false };
+        self.end = begun;
+        self.committed = begun;
+        self.stage = Stage::Fresh;
+        self.fault = None;
+        self.fields = Given::default();
+        true
+    }
+
+    /// Gives up a head that was begun but never ended, so that what is pending may go out.
+    pub(crate) fn abandon(&mut self) {
+        self.end = self.committed;
+    }
+
+    #[inline]
+    pub(crate) const fn stage(&self) -> Stage {
+        self.stage
+    }
+
+    /// Whether the answer's body ends with the connection.
+    #[inline]
+    pub(crate) const fn ends_with_connection(&self) -> bool {
+        matches!(self.stage, Stage::Body(Delimiter::End))
+    }
+
+    /// The length that the handler declared.
+    pub(crate) const fn declared(&self) -> Option<u64> {
+        self.fields.length
+    }
+
+    /// What was wrong with what was written last.
+    pub(crate) fn check(&mut self) -> Result<(), ResponseError> {
+        self.fault.take().map_or(Ok(()), Err)
+    }
+
+    /// `sent` and `committed`.
+    #[inline]
+    pub(crate) const fn marks(&self) -> (usize, usize) {
+        (self.sent, self.committed)
+    }
+
+    // ---- helpers
+
+    /// Offset that the handler's fields may reach up to: the engine's own lines have their room behind it.
+    #[inline]
+    fn head_cap(&self) -> usize {
+        self.begun.unwrap_or(self.committed) + (self.form.head_bytes as usize).saturating_sub(OWN_LINES)
+    }
+
+    #[inline]
+    fn fault(&mut self, error: ResponseError) {
+        self.fault.get_or_insert(error);
+    }
+
+    /// Appends all of `bytes`, or notes that the head is too large.
+    #[inline]
+    fn put(&mut self, bytes: &[u8]) {
+        match self.buffer.get_mut(self.end..self.end + bytes.len()) {
+            Some(place) => {
+                place.copy_from_slice(bytes);
+                self.end += bytes.len();
+            }
+            None => self.fault(ResponseError::HeadTooLarge),
+        }
+    }
+
+    /// Appends what there is room for, `reserve` bytes left free.
+    #[inline]
+    fn put_some(&mut self, bytes: &[u8], reserve: usize) -> usize {
+        let free = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let count = bytes.len().min(free.len().saturating_sub(reserve));
+        if let (Some(place), Some(bytes)) = (free.get_mut(..count), bytes.get(..count)) {
+            place.copy_from_slice(bytes);
+        }
+        self.end += count;
+        count
+    }
+}
+
+/// Formats into the head, as far as `cap`.
+struct Writer<'o, 'b> {
+    output: &'o mut Output<'b>,
+    cap: usize,
+}
+
+impl core::fmt::Write for Writer<'_, '_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        if self.output.end + text.len() > self.cap {
+            return Err(core::fmt::Error);
+        }
+        self.output.put(text.as_bytes());
+        Ok(())
+    }
+}
+
+/// What a field name of the handler's is.
+enum Name {
+    Plain,
+    Date,
+    Refused(ResponseError),
+}
+
+/// Checks a name, and finds the ones that are the engine's to write.
+#[inline]
+fn check_name(name: &[u8]) -> Name {
+    if name.is_empty() || !name.iter().all(|byte| is_tchar(*byte)) {
+        return Name::Refused(ResponseError::FieldName);
+    }
+    match name.len() {
+        4 if name.eq_ignore_ascii_case(b"date") => Name::Date,
+        7 if name.eq_ignore_ascii_case(b"upgrade") => Name::Refused(ResponseError::Reserved),
+        10 if name.eq_ignore_ascii_case(b"connection") || name.eq_ignore_ascii_case(b"keep-alive") => {
+            Name::Refused(ResponseError::Reserved)
+        }
+        14 if name.eq_ignore_ascii_case(b"content-length") => Name::Refused(ResponseError::Reserved),
+        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => Name::Refused(ResponseError::Reserved),
+        _ => Name::Plain,
+    }
+}
+
+/// Whether a value holds nothing but HTAB, SP, visible ASCII and obs-text (RFC 9110, section 5.5), and so neither CR, LF nor NUL.
+#[inline]
+pub(crate) const fn is_value(value: &[u8]) -> bool {
+    let mut rest = value;
+    while let Some((eight, tail)) = rest.split_first_chunk::<8>() {
+        // Eight bytes at a time: is one of them below 0x20, or DEL? (HTAB is looked for only if one is.)
+        let word = u64::from_ne_bytes(*eight);
+        let low = word.wrapping_sub(ONES * 0x20) & !word;
+        let del = (word ^ (ONES * 0x7f)).wrapping_sub(ONES) & !(word ^ (ONES * 0x7f));
+        if (low | del) & (ONES * 0x80) != 0 && !are_value_bytes(eight) {
+            return false;
+        }
+        rest = tail;
+    }
+    are_value_bytes(rest)
+}
+
+const fn are_value_bytes(mut bytes: &[u8]) -> bool {
+    while let Some((byte, tail)) = bytes.split_first() {
+        if (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f {
+            return false;
+        }
+        bytes = tail;
+    }
+    true
+}
+
+/// Number of decimal digits of `value`.
+#[inline]
+const fn decimal_digits(value: u64) -> usize {
+    match value.checked_ilog10() {
+        Some(log) => log as usize + 1,
+        None => 1,
+    }
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// `0000` and CR LF.
+const CHUNK_HEAD: usize = 6;
+/// The CR LF behind a chunk, the last chunk and the empty line.
+const CHUNK_RESERVE: usize = 7;
+/// What four digits count.
+const MAX_CHUNK: usize = 0xffff;
+/// The longest `date`, `connection`, `content-length` or `transfer-encoding` lines and the head's end.
+const OWN_LINES: usize = 128;

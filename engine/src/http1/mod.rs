@@ -1,0 +1,14 @@
+//! Bytes to heads, bodies and chunks, and back: pure functions and one state machine, no I/O, no clock.
+
+pub(crate) mod chunked;
+pub(crate) mod date;
+pub(crate) mod decode;
+pub(crate) mod fields;
+pub(crate) mod framing;
+pub(crate) mod head;
+pub(crate) mod limits;
+pub(crate) mod method;
+pub(crate) mod reject;
+pub(crate) mod state;
+pub(crate) mod status;
+pub(crate) mod token;

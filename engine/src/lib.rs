@@ -1,0 +1,70 @@
+//! A tiny HTTP/1.1 engine for latency-critical functions: no allocator, no standard library, no unsafe code.
+//!
+//! A person writes one [`Handler`]; a host serves it. This crate is what all hosts share: it reads requests strictly, runs the
+//! handler on them, and writes its answers. `midge-tcp` serves a handler on sockets.
+//!
+//! ```
+//! use midge::{Failure, Request, Response, Sent, testing};
+//!
+//! async fn hello(request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
+//!     match request.path() {
+//!         "/" => response.status(200).header("content-type", "text/plain").body(b"Hello, World!").await,
+//!         _ => Err(Failure::new(404)),
+//!     }
+//! }
+//!
+//! let mut scratch = testing::Scratch::new();
+//! let answer = testing::call(&hello, b"GET / HTTP/1.1\r\nHost: example.com\r\n\r\n", &mut scratch)?;
+//! assert_eq!(answer.status(), 200);
+//! assert_eq!(answer.body(), b"Hello, World!");
+//! # Ok::<(), testing::CallError>(())
+//! ```
+//!
+//! # Layers
+//!
+//! - [`serve`] drives one connection over [`embedded_io_async`]'s traits, in one [`Slot`] of memory.
+//! - [`Connection`] is the same protocol without I/O, and [`Exchange`] one request with its answer: what a host of another
+//!   kind is written against.
+//! - [`framing`], with its [`Facts`], is the one function that decides where a request ends.
+//!
+//! # Features
+//!
+//! All are off by default.
+//!
+//! - `std`: lets the parsers below find out at run time which vector instructions the processor has.
+//! - `arena`: [`Request::arena`], scratch memory for handlers (needs an allocator at start).
+
+#![no_std]
+
+mod connection;
+mod exchange;
+mod http1;
+mod serve;
+mod slot;
+pub mod testing;
+mod time;
+
+pub use crate::{
+    connection::{Connection, Step},
+    exchange::{
+        Body, BodyStream, Chunk, Exchange, FieldLines, Interim, Peer, Request, RequestContext, RequestId, Response,
+        ResponseHead, Upgraded, Want,
+        failure::{BodyError, Cause, Failure, ResponseError},
+        handler::{Handler, Sent},
+    },
+    http1::{
+        chunked::{ChunkError, Chunked, Step as ChunkStep},
+        date::Date,
+        fields::{Field, Fields, Span},
+        framing::{BodyFraming, ConnectionOptions, ContentLength, Expect, Facts, Framing, TransferEncoding, framing},
+        head::Head,
+        limits::Limits,
+        method::{Method, Version},
+        reject::Reject,
+        state::{Deadline, Event, State},
+        status::Status,
+    },
+    serve::{Ended, Watch, linger, serve, serve_ready},
+    slot::{PooledSlot, Slot, SlotPool},
+    time::{Clock, Instant, ManualClock},
+};

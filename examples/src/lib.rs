@@ -1,0 +1,6 @@
+//! What the examples share: handlers that every host can serve, and their command line.
+
+pub mod cli;
+pub mod conformance;
+pub mod hello;
+pub mod stream;
