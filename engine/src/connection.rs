@@ -12,8 +12,9 @@ use crate::{
         date::Date,
         decode::{Decoder, Piece},
         fields::has_empty_line,
-        head::{self, Head, Parts},
+        head::{self, Head, Known, Parts},
         limits::Limits,
+        method::Version,
         reject::Reject,
         state::{Deadline, Event, State},
     },
@@ -203,15 +204,19 @@ impl<'c, 'm> Connection<'c, 'm> {
         if self.ended {
             input.end();
         }
+        let form = Form {
+            wire: true,
+            http11: parts.version == Version::Http11,
+            head_request: parts.method == Known::Head,
+            head_bytes: self.limits.response_head_bytes,
+        };
         let memory = Memory {
             input,
-            output: self.slot.output,
-            sent: self.sent,
-            committed: self.committed,
+            output: Output::new(self.slot.output, self.sent, self.committed, form),
             #[cfg(feature = "arena")]
             arena: &self.slot.arena,
         };
-        Some(Exchange::wire(head, memory, context, self.limits))
+        Some(Exchange::new(head, memory, context, self.limits))
     }
 
     /// Takes back the connection from an exchange that ended.

@@ -47,8 +47,8 @@ mod time;
 pub use crate::{
     connection::{Connection, Step},
     exchange::{
-        Body, BodyStream, Chunk, Exchange, FieldLines, Interim, Peer, Request, RequestContext, RequestId, Response,
-        ResponseHead, Upgraded, Want,
+        Body, BodyStream, Chunk, Exchange, FieldLines, Interim, Peer, PlainAnswer, PlainEnd, PlainHead, PlainMemory,
+        Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Want,
         failure::{BodyError, Cause, Failure, ResponseError},
         handler::{Handler, Sent},
     },

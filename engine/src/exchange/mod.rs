@@ -5,6 +5,7 @@ pub(crate) mod failure;
 pub(crate) mod handler;
 pub(crate) mod input;
 pub(crate) mod output;
+mod plain;
 mod request;
 mod response;
 mod upgrade;
@@ -17,19 +18,13 @@ use core::{
 };
 
 use crate::{
-    http1::{
-        date::Date,
-        decode::Decoder,
-        head::{Head, Known},
-        limits::Limits,
-        method::Version,
-        reject::Reject,
-    },
+    http1::{date::Date, decode::Decoder, head::Head, limits::Limits, reject::Reject},
     time::Instant,
 };
 
 pub use self::{
     body::{Body, Chunk},
+    plain::{PlainAnswer, PlainEnd, PlainHead, PlainMemory},
     request::Request,
     response::{BodyStream, FieldLines, Interim, Response, ResponseHead},
     upgrade::Upgraded,
@@ -38,7 +33,7 @@ use self::{
     failure::{Failure, ResponseError},
     handler::Sent,
     input::{Input, Rest},
-    output::{Announced, Closing, Form, Output, Stage},
+    output::{Announced, Closing, Output, Stage},
 };
 
 /// What a host knows of a request beside its bytes.
@@ -148,30 +143,21 @@ pub(crate) enum Verdict {
 /// The memory that an exchange works in.
 pub(crate) struct Memory<'b> {
     pub(crate) input: Input<'b>,
-    pub(crate) output: &'b mut [u8],
-    pub(crate) sent: usize,
-    pub(crate) committed: usize,
+    pub(crate) output: Output<'b>,
     #[cfg(feature = "arena")]
     pub(crate) arena: &'b bumpalo::Bump,
 }
 
 impl<'b> Exchange<'b> {
-    /// The exchange of a request that was read from an HTTP/1.1 connection.
     #[inline]
-    pub(crate) fn wire(head: Head<'b>, memory: Memory<'b>, context: RequestContext<'b>, limits: &'b Limits) -> Self {
-        let form = Form {
-            wire: true,
-            http11: head.version() == Version::Http11,
-            head_request: head.parts.method == Known::Head,
-            head_bytes: limits.response_head_bytes,
-        };
-        let framing = head.framing();
+    pub(crate) fn new(head: Head<'b>, memory: Memory<'b>, context: RequestContext<'b>, limits: &'b Limits) -> Self {
+        let framing = head.parts.framing;
         Self {
             head,
             context,
             limits,
             input: RefCell::new(memory.input),
-            output: RefCell::new(Output::new(memory.output, memory.sent, memory.committed, form)),
+            output: RefCell::new(memory.output),
             want: Cell::new(Want::default()),
             date: Cell::new(None),
             keep: Cell::new(framing.keep_alive),

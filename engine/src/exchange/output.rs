@@ -26,6 +26,10 @@ pub(crate) struct Output<'b> {
     fault: Option<ResponseError>,
     status: Status,
     form: Form,
+    /// The body's length, once the head is complete.
+    length: Option<u64>,
+    /// Where the body begins in a plain answer, whose head stays in the buffer; 0 on the wire.
+    floor: usize,
 }
 
 /// What an answer goes out as.
@@ -108,6 +112,8 @@ impl<'b> Output<'b> {
             fault: None,
             status: Status::OK,
             form,
+            length: None,
+            floor: 0,
         }
     }
 
@@ -229,8 +235,11 @@ impl<'b> Output<'b> {
         }
         // HTTP/1.0 knows no end of a body of unknown length but the connection's.
         closing.keep &= length.is_some() || self.form.http11 || self.is_without_body();
+        self.length = length;
         if self.form.wire {
             self.close_head(length, announced, closing);
+        } else {
+            (self.floor, self.sent) = (self.end, self.end);
         }
         self.stage = Stage::Body(self.delimiter(length));
         if let Some(error) = self.fault.take() {
@@ -552,18 +561,18 @@ impl<'b> Output<'b> {
     /// `count` of the pending bytes went out.
     pub(crate) fn wrote(&mut self, count: usize) {
         self.sent = (self.sent + count).min(self.committed);
-        if self.begun.is_some_and(|begun| self.sent > begun) {
+        if self.begun.is_some_and(|begun| self.sent > begun.max(self.floor)) {
             self.begun = None;
         }
         if self.sent == self.committed {
-            self.buffer.copy_within(self.committed..self.end, 0);
-            let moved = self.committed;
+            self.buffer.copy_within(self.committed..self.end, self.floor);
+            let moved = self.committed - self.floor;
             self.end -= moved;
-            self.begun = self.begun.map(|_| 0);
+            self.begun = self.begun.map(|begun| begun - moved.min(begun));
             if let Stage::Body(Delimiter::Chunked(Some(start))) = &mut self.stage {
                 *start -= moved;
             }
-            (self.sent, self.committed) = (0, 0);
+            (self.sent, self.committed) = (self.floor, self.floor);
         }
     }
 
@@ -572,6 +581,9 @@ impl<'b> Output<'b> {
         let Some(begun) = self.begun else { return false };
         self.end = begun;
         self.committed = begun;
+        self.sent = self.sent.min(begun);
+        self.floor = 0;
+        self.length = None;
         self.stage = Stage::Fresh;
         self.fault = None;
         self.fields = Given::default();
@@ -592,6 +604,26 @@ impl<'b> Output<'b> {
     #[inline]
     pub(crate) const fn ends_with_connection(&self) -> bool {
         matches!(self.stage, Stage::Body(Delimiter::End))
+    }
+
+    /// The fields of a plain answer, once they are complete.
+    pub(crate) fn plain_head(&self) -> Option<&[u8]> {
+        match self.stage {
+            Stage::Body(_) | Stage::Done if !self.form.wire => self.buffer.get(..self.floor),
+            _ => None,
+        }
+    }
+
+    pub(crate) const fn status(&self) -> Status {
+        self.status
+    }
+
+    pub(crate) const fn length(&self) -> Option<u64> {
+        self.length
+    }
+
+    pub(crate) const fn is_done(&self) -> bool {
+        matches!(self.stage, Stage::Done)
     }
 
     /// The length that the handler declared.

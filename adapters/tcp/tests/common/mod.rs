@@ -144,6 +144,17 @@ impl Gate {
         drop(self.0.changed.wait_while(state, |state| state.1 < arrivals).unwrap());
     }
 
+    /// The one that tells whoever opens gates that there are no more.
+    pub fn last() -> Self {
+        let gate = Self::default();
+        gate.0.open.lock().unwrap().1 = usize::MAX;
+        gate
+    }
+
+    pub fn is_last(&self) -> bool {
+        self.arrivals() == usize::MAX
+    }
+
     pub fn arrivals(&self) -> usize {
         self.0.open.lock().unwrap().1
     }

@@ -1,0 +1,1 @@
+//! The midge engine as an AWS Lambda custom runtime.

@@ -1,0 +1,1 @@
+//! The midge engine as a Cloudflare Worker, without a generator.

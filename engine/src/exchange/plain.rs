@@ -1,0 +1,178 @@
+//! Exchanges for hosts whose requests and answers don't travel as HTTP/1.1.
+//!
+//! Such a host has a method, a target, fields and a body from somewhere (an event, a function call), and wants a status, fields
+//! and a body back, without anything that frames a message or manages a connection.
+
+use core::{cell::Ref, fmt};
+
+use crate::http1::{
+    decode::Decoder,
+    fields::{Field, Span},
+    framing::{BodyFraming, Framing},
+    head::{Head, Known, Parts},
+    limits::Limits,
+    method::Version,
+    status::Status,
+};
+
+use super::{
+    Exchange, Memory, RequestContext, Verdict,
+    failure::Failure,
+    handler::Sent,
+    input::Input,
+    output::{Form, Output},
+};
+
+/// Where the parts of a plain request's head stand in its bytes.
+#[derive(Debug, Clone, Copy)]
+pub struct PlainHead {
+    /// The method's name.
+    pub method: Span,
+    /// The target: an encoded path with, perhaps, `?` and a query; or `*`.
+    pub target: Span,
+    /// The authority that the request is for; empty if the host can't tell.
+    pub authority: Span,
+    /// Length of the body in bytes; `None` if the host learns it only at the body's end.
+    pub body: Option<u64>,
+}
+
+/// The memory that a plain exchange works in.
+pub struct PlainMemory<'b> {
+    /// Where the body is put: `input[..filled]` is there already.
+    pub input: &'b mut [u8],
+    /// Bytes of the body that are there.
+    pub filled: usize,
+    /// Where the answer is put together: its fields, and as much of its body as there is room for at a time.
+    pub output: &'b mut [u8],
+    /// The handler's scratch memory.
+    #[cfg(feature = "arena")]
+    pub arena: &'b bumpalo::Bump,
+}
+
+impl fmt::Debug for PlainMemory<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlainMemory").field("filled", &self.filled).finish_non_exhaustive()
+    }
+}
+
+/// How a plain exchange ended.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum PlainEnd {
+    /// The answer is complete: what [`Exchange::drain`] still gives is its end.
+    Answered,
+    /// The handler gave up after its answer had begun to go out: the host must not let it look complete.
+    Cut,
+}
+
+impl<'b> Head<'b> {
+    /// The head of a plain request, whose parts and `fields` stand in `bytes`.
+    #[must_use]
+    pub fn plain(bytes: &'b [u8], fields: &'b [Field], parts: PlainHead) -> Self {
+        let method = match parts.method.of(bytes) {
+            b"GET" => Known::Get,
+            b"HEAD" => Known::Head,
+            b"POST" => Known::Post,
+            _ => Known::Other(parts.method),
+        };
+        let body = parts.body.map_or(BodyFraming::Chunked, BodyFraming::Length);
+        Self {
+            bytes,
+            table: fields,
+            parts: Parts {
+                method,
+                version: Version::Http11,
+                target: parts.target,
+                path_and_query: parts.target,
+                authority: parts.authority,
+                framing: Framing { body, keep_alive: true, expect_continue: false, upgrade: false },
+                fields: fields.len(),
+                length: bytes.len(),
+            },
+        }
+    }
+}
+
+impl<'b> Exchange<'b> {
+    /// The exchange of a plain request. Interim answers are left out and upgrades refused; `HEAD` and the statuses without a body get
+    /// none, and declared lengths are held to, as on a connection.
+    #[must_use]
+    pub fn plain(head: Head<'b>, memory: PlainMemory<'b>, context: RequestContext<'b>, limits: &'b Limits) -> Self {
+        let decoder = match head.framing().body {
+            BodyFraming::Length(bytes) => Decoder::Length(bytes),
+            BodyFraming::Chunked => Decoder::UntilEnd,
+        };
+        let form = Form {
+            wire: false,
+            http11: true,
+            head_request: head.parts.method == Known::Head,
+            head_bytes: limits.response_head_bytes,
+        };
+        let memory = Memory {
+            input: Input::new(memory.input, memory.filled, decoder, &mut []),
+            output: Output::new(memory.output, 0, 0, form),
+            #[cfg(feature = "arena")]
+            arena: memory.arena,
+        };
+        Self::new(head, memory, context, limits)
+    }
+
+    /// The answer's head, as soon as it is complete; then [`Exchange::drain`] gives the body.
+    #[must_use]
+    pub fn answer_head(&self) -> Option<PlainAnswer<'_>> {
+        let output = self.output.try_borrow().ok()?;
+        output.plain_head()?;
+        Some(PlainAnswer { output })
+    }
+
+    /// Ends a plain exchange with what its handler gave. A failure is answered now if nothing of the answer was looked at yet, neither its
+    /// head nor its body.
+    pub fn end(&self, result: Result<Sent, Failure>) -> PlainEnd {
+        match self.ended(result).verdict {
+            Verdict::Keep | Verdict::Close if self.output.try_borrow().is_ok_and(|output| output.is_done()) => {
+                PlainEnd::Answered
+            }
+            _ => PlainEnd::Cut,
+        }
+    }
+}
+
+/// The head of a plain answer.
+pub struct PlainAnswer<'r> {
+    output: Ref<'r, Output<'r>>,
+}
+
+impl PlainAnswer<'_> {
+    /// The status.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        self.output.status()
+    }
+
+    /// Length of the body, if it was declared or the body was given whole; of an answer to `HEAD`, what a `GET` would have had.
+    #[must_use]
+    pub fn length(&self) -> Option<u64> {
+        self.output.length()
+    }
+
+    /// Name and value of every field, in the order they were written.
+    pub fn fields(&self) -> impl Iterator<Item = (&str, &[u8])> {
+        self.lines().split(|byte| *byte == b'\n').filter_map(|line| {
+            // Each line is `name: value` CR LF; the last split is empty. No value holds CR or LF.
+            let line = line.strip_suffix(b"\r")?;
+            let colon = memchr::memchr(b':', line)?;
+            Some((core::str::from_utf8(line.get(..colon)?).ok()?, line.get(colon + 2..)?))
+        })
+    }
+
+    /// The fields as they were written: lines of `name: value` CR LF.
+    #[must_use]
+    pub fn lines(&self) -> &[u8] {
+        self.output.plain_head().unwrap_or_default()
+    }
+}
+
+impl fmt::Debug for PlainAnswer<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("PlainAnswer").field("status", &self.status()).finish_non_exhaustive()
+    }
+}
