@@ -1,25 +1,28 @@
 //! One connection without its socket: bytes in, steps out.
 
-use core::{fmt, time::Duration};
+use core::{
+    cell::{Cell, RefCell},
+    fmt,
+    time::Duration,
+};
 
 use crate::{
     exchange::{
-        Ended, Exchange, Memory, RequestContext, Verdict,
-        input::{Input, Next},
-        output::{Closing, Form, Output},
+        Exchange, ExchangeState, RequestContext, Verdict,
+        input::{Input, InputState, Next},
+        output::{Closing, Form, Output, OutputState},
     },
     http1::{
-        date::Date,
         decode::{Decoder, Piece},
         fields::has_empty_line,
-        head::{self, Head, Known, Parts},
+        head::{self, HeadRef, Known},
         limits::Limits,
         method::Version,
         reject::Reject,
         state::{Deadline, Event, State},
     },
     slot::Slot,
-    time::Instant,
+    time::{Clock, Instant},
 };
 
 /// A connection's protocol, without I/O and without a clock: what to do next is a [`Step`], and the caller does it.
@@ -29,25 +32,18 @@ pub struct Connection<'c, 'm> {
     slot: &'c mut Slot<'m>,
     limits: &'c Limits,
     state: State,
-    /// `slot.input[start..end]` was received and not yet read.
-    start: usize,
-    end: usize,
-    /// `slot.output[sent..committed]` has to go out.
-    sent: usize,
-    committed: usize,
-    /// The head that was read last.
-    parts: Option<Parts>,
-    /// How far the head was looked through for its end, and what was tried of it so far.
-    scanned: usize,
+    /// Where the input behind the head of the present exchange begins.
+    base: usize,
+    /// What was tried of a head that isn't there whole.
     tried: Tried,
-    /// The client closed its side.
-    ended: bool,
     /// The answer was cut in a way that only a reset shows.
     reset: bool,
     /// When the present state was entered.
     since: Instant,
-    /// What the handler left of the body, and how much of it may be thrown away.
-    left: Decoder,
+    /// Bytes that a head may have, and how far the output may be filled before another answer is begun.
+    head_bytes: usize,
+    output_mark: usize,
+    /// How much of a body that its handler left may be thrown away.
     budget: u64,
 }
 
@@ -82,36 +78,38 @@ impl<'c, 'm> Connection<'c, 'm> {
     /// A connection of which nothing was read yet, in this slot.
     #[inline]
     pub fn new(slot: &'c mut Slot<'m>, limits: &'c Limits, now: Instant) -> Self {
+        let head_bytes = (limits.head_bytes as usize).min(slot.input.len().saturating_sub(BODY_ROOM));
+        slot.state.input = InputState::NEW;
+        slot.state.output = OutputState::NEW;
+        #[cfg(feature = "arena")]
+        slot.arena.reset();
+        let output_mark = slot.output.len().saturating_sub(limits.response_head_bytes as usize + FAILURE_BODY);
         Self {
             slot,
+            head_bytes,
+            output_mark,
             limits,
             state: State::Idle,
-            start: 0,
-            end: 0,
-            sent: 0,
-            committed: 0,
-            parts: None,
-            scanned: 0,
+            base: 0,
             tried: Tried::Not,
-            ended: false,
             reset: false,
             since: now,
-            left: Decoder::Length(0),
             budget: 0,
         }
     }
 
-    /// What to do next. `date` is for an answer to a request that is refused.
+    /// What to do next.
     #[inline]
-    pub fn step(&mut self, now: Instant, date: Option<Date>) -> Step {
+    pub fn step<C: Clock>(&mut self, clock: &C) -> Step {
+        let now = clock.now();
         loop {
             match self.state {
                 State::Idle => {
-                    if self.start < self.end {
+                    if self.slot.state.input.start < self.slot.state.input.end {
                         self.enter(Event::Bytes, now);
-                    } else if self.committed > self.sent {
+                    } else if self.has_pending() {
                         return Step::Write;
-                    } else if self.ended {
+                    } else if self.slot.state.input.ended {
                         self.enter(Event::End, now);
                     } else {
                         return Step::Idle;
@@ -120,35 +118,35 @@ impl<'c, 'm> Connection<'c, 'm> {
                 State::Head => {
                     if self.tried == Tried::Not {
                         self.skip_empty_lines();
-                        if self.start == self.end {
+                        if self.slot.state.input.start == self.slot.state.input.end {
                             self.enter(Event::EmptyLines, now);
                             continue;
                         }
                     }
-                    if !self.has_room() {
+                    // The output has room for another answer's head, or as much as it will ever have.
+                    if self.slot.state.output.committed > self.output_mark && self.has_pending() {
                         return Step::Write;
                     }
                     match self.read_head() {
-                        Ok(Some(parts)) => {
-                            self.parts = Some(parts);
+                        Ok(true) => {
                             self.enter(Event::HeadRead, now);
                             return Step::Exchange;
                         }
-                        Ok(None) if self.ended => self.refuse(Reject::Truncated, now, date),
-                        Ok(None) if self.committed > self.sent => return Step::Write,
-                        Ok(None) => return Step::Read,
-                        Err(reject) => self.refuse(reject, now, date),
+                        Ok(false) if self.slot.state.input.ended => self.refuse(Reject::Truncated, clock),
+                        Ok(false) if self.has_pending() => return Step::Write,
+                        Ok(false) => return Step::Read,
+                        Err(reject) => self.refuse(reject, clock),
                     }
                 }
                 // The caller runs it, and says when it ended.
                 State::Exchange => return Step::Exchange,
                 State::Drain => match self.drain_body() {
                     Some(event) => self.enter(event, now),
-                    None if self.committed > self.sent => return Step::Write,
+                    None if self.has_pending() => return Step::Write,
                     None => return Step::Read,
                 },
-                State::Linger | State::Closed if self.committed > self.sent => return Step::Write,
-                State::Linger if !self.ended => return Step::Linger,
+                State::Linger | State::Closed if self.has_pending() => return Step::Write,
+                State::Linger if !self.slot.state.input.ended => return Step::Linger,
                 State::Linger => self.enter(Event::End, now),
                 State::Closed if self.reset => return Step::Reset,
                 State::Closed => return Step::Close,
@@ -156,83 +154,97 @@ impl<'c, 'm> Connection<'c, 'm> {
         }
     }
 
+    #[inline]
+    fn has_pending(&self) -> bool {
+        self.slot.state.output.committed > self.slot.state.output.sent
+    }
+
     /// Room for what is read next.
     #[inline]
     pub fn space(&mut self) -> &mut [u8] {
-        if self.start == self.end {
-            (self.start, self.end, self.scanned) = (0, 0, 0);
-        } else if self.end == self.slot.input.len() {
-            self.slot.input.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+        if self.slot.state.input.start == self.slot.state.input.end {
+            (self.slot.state.input.start, self.slot.state.input.end, self.slot.state.input.scanned) = (0, 0, 0);
+        } else if self.slot.state.input.end == self.slot.input.len() {
+            self.slot.input.copy_within(self.slot.state.input.start..self.slot.state.input.end, 0);
+            (self.slot.state.input.start, self.slot.state.input.end) =
+                (0, self.slot.state.input.end - self.slot.state.input.start);
         }
-        self.slot.input.get_mut(self.end..).unwrap_or_default()
+        self.slot.input.get_mut(self.slot.state.input.end..).unwrap_or_default()
     }
 
     /// `count` bytes were read into [`Connection::space`]; 0 says that the client closed its side.
     #[inline]
     pub fn filled(&mut self, count: usize) {
-        self.end = (self.end + count).min(self.slot.input.len());
-        self.ended |= count == 0;
+        self.slot.state.input.end = (self.slot.state.input.end + count).min(self.slot.input.len());
+        self.slot.state.input.ended |= count == 0;
     }
 
     /// What has to go out.
     #[must_use]
     #[inline]
     pub fn pending(&self) -> &[u8] {
-        self.slot.output.get(self.sent..self.committed).unwrap_or_default()
+        self.slot.output.get(self.slot.state.output.sent..self.slot.state.output.committed).unwrap_or_default()
     }
 
     /// `count` bytes of [`Connection::pending`] went out.
     #[inline]
     pub fn wrote(&mut self, count: usize) {
-        self.sent = (self.sent + count).min(self.committed);
-        if self.sent == self.committed {
-            (self.sent, self.committed) = (0, 0);
+        self.slot.state.output.sent = (self.slot.state.output.sent + count).min(self.slot.state.output.committed);
+        if self.slot.state.output.sent == self.slot.state.output.committed {
+            (self.slot.state.output.sent, self.slot.state.output.committed) = (0, 0);
         }
     }
 
-    /// The exchange of the request that is there; `None` if [`Connection::step`] didn't say so.
+    /// The exchange of the request that is there, if [`Connection::step`] said that one is.
     #[inline]
-    pub fn exchange<'e>(&'e mut self, context: RequestContext<'e>) -> Option<Exchange<'e>> {
-        let parts = self.parts?;
-        let bytes = self.slot.input.get_mut(self.start..)?;
-        let filled = (self.end - self.start).saturating_sub(parts.length);
-        let (bytes, behind) = bytes.split_at_mut_checked(parts.length)?;
-        let (fields, table) = self.slot.fields.split_at_mut_checked(parts.fields)?;
-        let head = Head { bytes, table: fields, parts };
-        let mut input = Input::new(behind, filled, Decoder::new(parts.framing.body), table);
-        if self.ended {
-            input.end();
+    pub fn exchange<'e>(&'e mut self, context: &'e RequestContext<'e>) -> Exchange<'e> {
+        let slot = &mut *self.slot;
+        let ExchangeState { parts, input, output } = &mut slot.state;
+        if input.start > 0 && parts.framing.reads_on() {
+            // A body has all the room behind its head, wherever in a pipeline that happened to come in.
+            slot.input.copy_within(input.start..input.end, 0);
+            (input.start, input.end) = (0, input.end - input.start);
         }
-        let form = Form {
+        let bytes = slot.input.get_mut(input.start..).and_then(|bytes| bytes.split_at_mut_checked(parts.length));
+        let fields = slot.fields.split_at_mut_checked(parts.fields);
+        // Both are there: a head was read from them. Were it not so, the request would be empty.
+        let ((bytes, buffer), (fields, table)) = match (bytes, fields) {
+            (Some(bytes), Some(fields)) => (bytes, fields),
+            _ => Default::default(),
+        };
+        let framing = parts.framing;
+        self.base = input.enter(parts.length, Decoder::new(framing.body));
+        output.enter(Form {
             wire: true,
             http11: parts.version == Version::Http11,
             head_request: parts.method == Known::Head,
             head_bytes: self.limits.response_head_bytes,
-        };
-        let memory = Memory {
-            input,
-            output: Output::new(self.slot.output, self.sent, self.committed, form),
+        });
+        Exchange {
+            head: HeadRef { bytes, table: fields, parts },
+            context,
+            limits: self.limits,
+            input: RefCell::new(Input { state: input, buffer, table }),
+            output: RefCell::new(Output { state: output, buffer: slot.output }),
+            want: Cell::default(),
+            keep: Cell::new(framing.keep_alive),
+            expects: Cell::new(framing.expect_continue),
+            can_upgrade: framing.upgrade,
             #[cfg(feature = "arena")]
-            arena: &self.slot.arena,
-        };
-        Some(Exchange::new(head, memory, context, self.limits))
+            arena: &slot.arena,
+        }
     }
 
     /// Takes back the connection from an exchange that ended.
     #[inline]
-    pub(crate) fn finish(&mut self, ended: Ended, now: Instant) {
-        let behind = self.start + self.parts.take().map_or(0, |parts| parts.length);
-        self.start = behind + ended.rest.start;
-        self.end = behind + ended.rest.end;
-        (self.sent, self.committed) = (ended.sent, ended.committed);
-        (self.scanned, self.tried) = (0, Tried::Not);
+    pub(crate) fn finish(&mut self, verdict: Verdict, now: Instant) {
+        self.slot.state.input.leave(self.base);
+        self.tried = Tried::Not;
         #[cfg(feature = "arena")]
         self.slot.arena.reset();
-        let event = match ended.verdict {
-            Verdict::Keep if ended.rest.decoder.is_over() => Event::Answered,
+        let event = match verdict {
+            Verdict::Keep if self.slot.state.input.decoder.is_over() => Event::Answered,
             Verdict::Keep => {
-                self.left = ended.rest.decoder;
                 self.budget = u64::from(self.limits.drain_bytes);
                 Event::BodyLeft
             }
@@ -248,24 +260,24 @@ impl<'c, 'm> Connection<'c, 'm> {
     /// When something has to have happened, in the states that the connection itself waits in.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        let time = match self.state.deadline() {
-            Deadline::Idle => self.limits.idle_time,
-            Deadline::Head => self.limits.head_time,
-            Deadline::Linger => self.limits.linger_time,
-            Deadline::Progress => self.limits.body_grace,
-            Deadline::None => return None,
-        };
-        (time < Duration::MAX).then(|| self.since.after(time))
+        self.wait().deadline(self.limits)
+    }
+
+    /// What it waits for, and since when.
+    #[inline]
+    pub(crate) const fn wait(&self) -> Wait {
+        Wait { state: self.state, since: self.since }
     }
 
     /// The deadline passed: a head that isn't there is refused (408), and everything else closes.
-    pub fn expire(&mut self, now: Instant, date: Option<Date>) {
+    pub fn expire<C: Clock>(&mut self, clock: &C) {
+        let now = clock.now();
         match self.state {
             State::Head => {
                 // What is there may be wrong in itself.
                 self.tried = Tried::Not;
                 let reject = self.read_head().err().unwrap_or(Reject::HeadTimeout);
-                self.refuse(reject, now, date);
+                self.refuse(reject, clock);
             }
             State::Drain => self.enter(Event::Close, now),
             _ => self.enter(Event::End, now),
@@ -293,74 +305,78 @@ impl<'c, 'm> Connection<'c, 'm> {
     /// Empty lines before a request line are passed over (RFC 9112, section 2.2).
     #[inline]
     fn skip_empty_lines(&mut self) {
-        while let Some([b'\r', b'\n', ..]) = self.slot.input.get(self.start..self.end) {
-            self.start += 2;
+        while self.slot.input.get(self.slot.state.input.start) == Some(&b'\r')
+            && self.slot.state.input.start + 1 < self.slot.state.input.end
+            && self.slot.input.get(self.slot.state.input.start + 1) == Some(&b'\n')
+        {
+            self.slot.state.input.start += 2;
         }
     }
 
-    /// Whether the output buffer has room for an answer's head, or as much as it will ever have.
     #[inline]
-    fn has_room(&self) -> bool {
-        let wanted = self.limits.response_head_bytes as usize + FAILURE_BODY;
-        self.committed == self.sent || self.slot.output.len() - self.committed >= wanted
-    }
-
-    #[inline]
-    fn read_head(&mut self) -> Result<Option<Parts>, Reject> {
-        let bytes = self.slot.input.get(self.start..self.end).unwrap_or_default();
-        let head_bytes = (self.limits.head_bytes as usize).min(self.slot.input.len().saturating_sub(BODY_ROOM));
-        if self.tried != Tried::Not && !self.ended {
-            let from = self.scanned;
-            let whole = has_empty_line(bytes, &mut self.scanned) || bytes.len() >= head_bytes;
+    fn read_head(&mut self) -> Result<bool, Reject> {
+        let bytes = self.slot.input.get(self.slot.state.input.start..self.slot.state.input.end).unwrap_or_default();
+        if self.tried != Tried::Not && !self.slot.state.input.ended {
+            let from = self.slot.state.input.scanned;
+            let whole = has_empty_line(bytes, &mut self.slot.state.input.scanned) || bytes.len() >= self.head_bytes;
             let line = self.tried < Tried::Line
                 && (bytes.len() >= self.limits.request_line_bytes as usize
                     || bytes.get(from..).is_some_and(|new| memchr::memchr(b'\n', new).is_some()));
             if !whole && !line {
-                return Ok(None);
+                return Ok(false);
             }
             self.tried = if line { Tried::Line } else { self.tried };
         } else if bytes == b"\r" {
             // The first half of an empty line, it may be.
-            return Ok(None);
+            return Ok(false);
         } else {
             self.tried = Tried::Once;
         }
-        head::parse(bytes, head_bytes, self.slot.fields, self.limits)
+        head::parse(
+            bytes,
+            self.head_bytes,
+            self.slot.fields,
+            &mut self.slot.host,
+            self.limits,
+            &mut self.slot.state.parts,
+        )
     }
 
     /// Writes the answer to a request that is refused, and reads nothing more.
     #[cold]
-    fn refuse(&mut self, reject: Reject, now: Instant, date: Option<Date>) {
-        let form = Form { wire: true, http11: true, head_request: false, head_bytes: self.limits.response_head_bytes };
-        let mut output = Output::new(self.slot.output, self.sent, self.committed, form);
-        let written = output.failure(reject.status(), reject.message(), Closing { date, keep: false });
-        if written.is_ok() {
-            (self.sent, self.committed) = output.marks();
+    fn refuse<C: Clock>(&mut self, reject: Reject, clock: &C) {
+        let head_request = self
+            .slot
+            .input
+            .get(self.slot.state.input.start..self.slot.state.input.end)
+            .is_some_and(|bytes| bytes.starts_with(b"HEAD "));
+        let form = Form { wire: true, http11: true, head_request, head_bytes: self.limits.response_head_bytes };
+        self.slot.state.output.enter(form);
+        let mut output = Output { state: &mut self.slot.state.output, buffer: self.slot.output };
+        if output.failure(reject.status(), reject.message(), Closing { date: clock.date(), keep: false }).is_err() {
+            output.abandon();
         }
-        self.start = self.end;
-        self.enter(Event::Refused, now);
+        self.slot.state.input.start = self.slot.state.input.end;
+        self.enter(Event::Refused, clock.now());
     }
 
     /// Throws away what is there of a body that its handler left. `None` where there is more to come.
     #[cold]
     fn drain_body(&mut self) -> Option<Event> {
         loop {
-            let bytes = self.slot.input.get(self.start..self.end).unwrap_or_default();
-            match self.left.next(bytes, usize::MAX, self.limits) {
+            let bytes = self.slot.input.get(self.slot.state.input.start..self.slot.state.input.end).unwrap_or_default();
+            match self.slot.state.input.decoder.next(bytes, usize::MAX, self.limits) {
                 Ok(Piece::Data { skip, len }) => {
-                    self.start += skip + len;
-                    self.budget = match self.budget.checked_sub((skip + len) as u64) {
-                        Some(budget) => budget,
-                        None => return Some(Event::Close),
-                    };
+                    if !self.drain(skip + len) {
+                        return Some(Event::Close);
+                    }
                 }
                 Ok(Piece::Need { skip }) => {
-                    self.start += skip;
-                    return self.ended.then_some(Event::Close);
+                    let is_kept = self.drain(skip) && !self.slot.state.input.ended;
+                    return (!is_kept).then_some(Event::Close);
                 }
                 Ok(Piece::Trailers { skip }) => {
-                    self.start += skip;
-                    if !self.drain_trailers()? {
+                    if !self.drain(skip) || !self.drain_trailers()? {
                         return Some(Event::Close);
                     }
                 }
@@ -370,22 +386,57 @@ impl<'c, 'm> Connection<'c, 'm> {
         }
     }
 
+    /// Throws away `count` bytes of what is there: `false` if that is more than may be.
+    fn drain(&mut self, count: usize) -> bool {
+        self.slot.state.input.start += count;
+        match self.budget.checked_sub(count as u64) {
+            Some(budget) => {
+                self.budget = budget;
+                true
+            }
+            None => false,
+        }
+    }
+
     /// Reads a trailer section that nobody asked for. `None` where it isn't there whole; `false` where it is none.
     fn drain_trailers(&mut self) -> Option<bool> {
-        let bytes = self.slot.input.get(self.start..self.end).unwrap_or_default();
+        let bytes = self.slot.input.get(self.slot.state.input.start..self.slot.state.input.end).unwrap_or_default();
         let window = bytes.get(..self.limits.trailer_bytes as usize).unwrap_or(bytes);
         let full = window.len() == self.limits.trailer_bytes as usize || window.len() == self.slot.input.len();
-        let whole = window.starts_with(b"\r\n") || has_empty_line(window, &mut self.scanned);
-        if !whole && !full && !self.ended {
+        let whole = window.starts_with(b"\r\n") || has_empty_line(window, &mut self.slot.state.input.scanned);
+        if !whole && !full && !self.slot.state.input.ended {
             return None;
         }
-        self.scanned = 0;
-        let behind = self.slot.input.get_mut(self.start..).unwrap_or_default();
-        let mut input = Input::new(behind, self.end - self.start, Decoder::Trailers, self.slot.fields);
+        self.slot.state.input.scanned = 0;
+        let filled = self.slot.state.input.end - self.slot.state.input.start;
+        let behind = self.slot.input.get_mut(self.slot.state.input.start..).unwrap_or_default();
+        let mut state = InputState::NEW;
+        (state.end, state.ended, state.decoder) = (filled, true, Decoder::Trailers);
+        let mut input = Input { state: &mut state, buffer: behind, table: self.slot.fields };
         let read = input.next(usize::MAX, self.limits);
-        self.start += input.rest().start;
-        self.left = Decoder::Length(0);
+        self.slot.state.input.start += state.start;
+        self.slot.state.input.decoder = Decoder::Length(0);
         Some(read == Ok(Next::End))
+    }
+}
+
+/// A wait for the client.
+#[derive(Clone, Copy)]
+pub(crate) struct Wait {
+    state: State,
+    since: Instant,
+}
+
+impl Wait {
+    pub(crate) fn deadline(self, limits: &Limits) -> Option<Instant> {
+        let time = match self.state.deadline() {
+            Deadline::Idle => limits.idle_time,
+            Deadline::Head => limits.head_time,
+            Deadline::Linger => limits.linger_time,
+            Deadline::Progress => limits.body_grace,
+            Deadline::None => return None,
+        };
+        (time < Duration::MAX).then(|| self.since.after(time))
     }
 }
 
@@ -393,8 +444,8 @@ impl fmt::Debug for Connection<'_, '_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Connection")
             .field("state", &self.state)
-            .field("buffered", &(self.end - self.start))
-            .field("pending", &(self.committed - self.sent))
+            .field("buffered", &(self.slot.state.input.end - self.slot.state.input.start))
+            .field("pending", &(self.slot.state.output.committed - self.slot.state.output.sent))
             .finish_non_exhaustive()
     }
 }

@@ -47,12 +47,13 @@ mod time;
 pub use crate::{
     connection::{Connection, Step},
     exchange::{
-        Body, BodyStream, Chunk, Exchange, FieldLines, Interim, Peer, PlainAnswer, PlainEnd, PlainHead, PlainMemory,
-        Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Want,
+        Body, BodyStream, Chunk, Exchange, ExchangeState, FieldLines, Interim, Peer, PlainAnswer, PlainEnd, PlainHead,
+        PlainMemory, Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Want,
         failure::{BodyError, Cause, Failure, ResponseError},
         handler::{Handler, Sent},
     },
     http1::{
+        answer::{AnswerBody, AnswerError, AnswerFraming, AnswerHead, AnswerPiece},
         chunked::{ChunkError, Chunked, Step as ChunkStep},
         date::Date,
         fields::{Field, Fields, Span},

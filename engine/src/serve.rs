@@ -13,9 +13,9 @@ use embedded_io_async::{Read, Write};
 use crate::{
     connection::{Connection, Step},
     exchange::{
-        Exchange, Peer, RequestContext, RequestId,
+        Exchange, Peer, RequestContext, RequestId, Verdict,
         failure::{BodyError, Failure},
-        handler::Handler,
+        handler::{Handler, Sent},
     },
     http1::{limits::Limits, reject::Reject, state::State},
     slot::Slot,
@@ -169,36 +169,46 @@ where
     C: Clock,
 {
     let mut connection = Connection::new(slot, limits, clock.now());
+    let mut context = RequestContext { peer, ..RequestContext::default() };
+    context.date.set(clock.date());
+    let mut driver = Driver { io, limits, clock, watch };
     let mut answered = false;
     loop {
-        let step = connection.step(clock.now(), clock.date());
+        let step = connection.step(clock);
         watch.state.set(connection.state());
         match step {
             Step::Exchange => {
-                let deadline = limits.request_time.map(|time| clock.now().after(time));
-                let context = RequestContext { peer, deadline, id: RequestId::Number(watch.id()) };
-                let ended = match connection.exchange(context) {
-                    Some(exchange) => run(&exchange, handler, io, clock, limits, watch, deadline).await?,
-                    // `step` said that a request is there.
-                    None => return Ok(Ended::Close),
+                if let Some(time) = limits.request_time {
+                    context.deadline = Some(clock.now().after(time));
+                }
+                context.id = RequestId::Number(watch.id());
+                let verdict = {
+                    let exchange = connection.exchange(&context);
+                    let mut future = pin!(handler.handle(exchange.request(), exchange.response()));
+                    let mut pump = None;
+                    poll_fn(|task| driver.poll(&exchange, &context, future.as_mut(), &mut pump, task)).await?
                 };
-                connection.finish(ended, clock.now());
+                connection.finish(verdict, clock.now());
                 answered = true;
             }
             Step::Idle if watch.closing.get() => connection.close(clock.now()),
             Step::Idle if answered => return Ok(Ended::Idle),
             Step::Idle | Step::Read => {
-                watch.deadline.set(connection.deadline());
-                match until_late(io.read(connection.space()), clock, watch).await {
-                    Some(count) => connection.filled(count?),
-                    None => connection.expire(clock.now(), clock.date()),
+                let wait = connection.wait();
+                let read = driver.io.read(connection.space());
+                match until_late(read, clock, watch, |_| wait.deadline(limits)).await {
+                    Some(count) => {
+                        connection.filled(count?);
+                        context.date.set(clock.date());
+                    }
+                    None => connection.expire(clock),
                 }
             }
             Step::Write => {
                 let mut meter = Meter::new(limits.write_grace, limits.write_rate);
                 while !connection.pending().is_empty() {
-                    watch.deadline.set(meter.deadline(clock.now()));
-                    match until_late(io.write(connection.pending()), clock, watch).await {
+                    let write = driver.io.write(connection.pending());
+                    match until_late(write, clock, watch, |now| meter.deadline(now)).await {
                         Some(count) => {
                             let count = count?;
                             connection.wrote(count);
@@ -226,11 +236,11 @@ where
     IO: Read,
     C: Clock,
 {
-    watch.deadline.set(Some(clock.now().after(limits.linger_time)));
+    let deadline = Some(clock.now().after(limits.linger_time));
     let mut scratch = [0; 256];
     let mut left = limits.linger_bytes as usize;
     while left > 0 {
-        match until_late(io.read(&mut scratch), clock, watch).await {
+        match until_late(io.read(&mut scratch), clock, watch, |_| deadline).await {
             Some(count) => match count? {
                 0 => return Ok(()),
                 count => left = left.saturating_sub(count),
@@ -241,50 +251,57 @@ where
     Ok(())
 }
 
-/// Runs a handler on an exchange, and moves its bytes until it is done.
-async fn run<'x, IO, H, C>(
-    exchange: &'x Exchange<'x>,
-    handler: &H,
-    io: &mut IO,
-    clock: &C,
-    limits: &Limits,
-    watch: &Watch,
-    deadline: Option<Instant>,
-) -> Result<crate::exchange::Ended, IO::Error>
+/// What an exchange is driven with.
+struct Driver<'d, IO, C> {
+    io: &'d mut IO,
+    limits: &'d Limits,
+    clock: &'d C,
+    watch: &'d Watch,
+}
+
+impl<IO, C> Driver<'_, IO, C>
 where
     IO: Read + Write,
-    H: Handler,
     C: Clock,
 {
-    exchange.set_date(clock.date());
-    if watch.closing.get() {
-        exchange.close_after();
-    }
-    let mut future = pin!(handler.handle(exchange.request(), exchange.response()));
-    let mut pump = Pump {
-        body: Meter::new(limits.body_grace, limits.body_rate),
-        answer: Meter::new(limits.write_grace, limits.write_rate),
-    };
-    poll_fn(|context| {
+    /// Polls a handler, and moves the bytes of its exchange, until it is done or nothing moves any more.
+    #[inline]
+    fn poll<F>(
+        &mut self,
+        exchange: &Exchange<'_>,
+        context: &RequestContext<'_>,
+        mut handler: Pin<&mut F>,
+        pump: &mut Option<Pump>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<Result<Verdict, IO::Error>>
+    where
+        F: Future<Output = Result<Sent, Failure>>,
+    {
         loop {
-            if let Poll::Ready(result) = future.as_mut().poll(context) {
+            if self.watch.closing.get() {
+                exchange.close_after();
+            }
+            if let Poll::Ready(result) = handler.as_mut().poll(task) {
                 return Poll::Ready(Ok(exchange.ended(result)));
             }
-            let Moved::Yes = (match pump.moved(exchange, io, clock, watch, deadline, context) {
-                Ok(moved) => moved,
+            let pump = pump.get_or_insert_with(|| Pump::new(self.limits));
+            match pump.moved(exchange, self.io, self.clock, self.watch, context.deadline, task) {
+                Ok(Moved::Yes) => {}
+                Ok(Moved::No) => return Poll::Pending,
                 Err(Stop::Io(error)) => return Poll::Ready(Err(error)),
                 Err(Stop::Late) => {
                     let failure = Failure::from(BodyError(Reject::RequestTimeout));
                     return Poll::Ready(Ok(exchange.ended(Err(failure))));
                 }
-                Err(Stop::Stuck) => return Poll::Ready(Ok(exchange.given_up())),
-            }) else {
-                return Poll::Pending;
-            };
-            exchange.set_date(clock.date());
+                Err(Stop::Stuck) => {
+                    exchange.give_up();
+                    return Poll::Ready(Ok(Verdict::Reset));
+                }
+            }
+            // Time may have passed.
+            context.date.set(self.clock.date());
         }
-    })
-    .await
+    }
 }
 
 /// Moves the bytes of an exchange whose handler waits.
@@ -309,6 +326,14 @@ enum Stop<E> {
 }
 
 impl Pump {
+    #[cold]
+    const fn new(limits: &Limits) -> Self {
+        Self {
+            body: Meter::new(limits.body_grace, limits.body_rate),
+            answer: Meter::new(limits.write_grace, limits.write_rate),
+        }
+    }
+
     #[inline(never)]
     fn moved<IO, C>(
         &mut self,
@@ -324,8 +349,8 @@ impl Pump {
         C: Clock,
     {
         let now = clock.now();
-        if watch.closing.get() {
-            exchange.close_after();
+        if deadline.is_some_and(|deadline| now >= deadline) {
+            return Err(Stop::Late);
         }
         let want = exchange.want();
         let mut moved = Moved::No;
@@ -378,18 +403,20 @@ impl Pump {
         // Nothing moved: how long may that last?
         let answer = if blocked { self.answer.deadline(now) } else { None };
         let body = if waiting && !exchange.is_upgraded() { self.body.deadline(now) } else { None };
-        watch.deadline.set([answer, body, deadline].into_iter().flatten().min());
+        let first = [answer, body, deadline].into_iter().flatten().min();
+        watch.deadline.set(first);
         if !watch.is_late(now) {
             return Ok(Moved::No);
         }
-        if answer.is_some_and(|answer| now >= answer) {
-            return Err(Stop::Stuck);
+        match first {
+            None => Err(Stop::Late),
+            first if first == answer => Err(Stop::Stuck),
+            first if first == body => {
+                exchange.refuse_body(Reject::BodyTimeout);
+                Ok(Moved::Yes)
+            }
+            _ => Err(Stop::Late),
         }
-        if body.is_some_and(|body| now >= body) {
-            exchange.refuse_body(Reject::BodyTimeout);
-            return Ok(Moved::Yes);
-        }
-        Err(Stop::Late)
     }
 }
 
@@ -398,16 +425,22 @@ fn poll_once<F: Future>(future: F, context: &mut task::Context<'_>) -> Poll<F::O
     pin!(future).poll(context)
 }
 
-/// Waits for `future`, or until the watch's deadline passes: `None`.
-async fn until_late<F: Future, C: Clock>(future: F, clock: &C, watch: &Watch) -> Option<F::Output> {
+/// Waits for `future`, or until `deadline` passes: `None`. The deadline is asked for only if there is anything to wait for.
+#[inline]
+async fn until_late<F: Future, C: Clock>(
+    future: F,
+    clock: &C,
+    watch: &Watch,
+    mut deadline: impl FnMut(Instant) -> Option<Instant>,
+) -> Option<F::Output> {
     let mut future = pin!(future);
     poll_fn(|context| {
-        let future: Pin<&mut F> = future.as_mut();
-        match future.poll(context) {
-            Poll::Ready(output) => Poll::Ready(Some(output)),
-            Poll::Pending if watch.is_late(clock.now()) => Poll::Ready(None),
-            Poll::Pending => Poll::Pending,
+        if let Poll::Ready(output) = future.as_mut().poll(context) {
+            return Poll::Ready(Some(output));
         }
+        let now = clock.now();
+        watch.deadline.set(deadline(now));
+        if watch.is_late(now) { Poll::Ready(None) } else { Poll::Pending }
     })
     .await
 }
@@ -430,6 +463,7 @@ impl Meter {
     }
 
     /// `count` bytes moved.
+    #[inline]
     fn moved(&mut self, count: usize, now: Instant) {
         self.bytes = self.bytes.saturating_add(count as u64);
         if let Some(since) = self.since.take() {

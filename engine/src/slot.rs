@@ -8,7 +8,10 @@ use core::{
 
 use heapless::Vec;
 
-use crate::http1::fields::Field;
+use crate::{
+    exchange::ExchangeState,
+    http1::{fields::Field, head::KnownHost},
+};
 
 /// What one request in flight works in: an input buffer, an output buffer, a table of header fields and, with the feature
 /// `arena`, scratch memory for the handler.
@@ -19,6 +22,8 @@ pub struct Slot<'m> {
     pub(crate) input: &'m mut [u8],
     pub(crate) output: &'m mut [u8],
     pub(crate) fields: &'m mut [Field],
+    pub(crate) host: KnownHost,
+    pub(crate) state: ExchangeState,
     #[cfg(feature = "arena")]
     pub(crate) arena: bumpalo::Bump,
 }
@@ -35,6 +40,8 @@ impl<'m> Slot<'m> {
             input,
             output,
             fields,
+            host: KnownHost::NONE,
+            state: ExchangeState::NEW,
             #[cfg(feature = "arena")]
             arena: bumpalo::Bump::new(),
         }

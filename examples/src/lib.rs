@@ -3,4 +3,5 @@
 pub mod cli;
 pub mod conformance;
 pub mod hello;
+pub mod shared;
 pub mod stream;

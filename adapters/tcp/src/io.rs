@@ -161,6 +161,10 @@ impl SlotIo<'_, '_> {
                     if count < buffer.len() {
                         hints.set(hints.get().after_short_read());
                     }
+                    // Not before something is here: a watch that is told earlier closes without looking for a request.
+                    if self.cell.last.get() {
+                        self.cell.watch.close_after_answer();
+                    }
                     return Poll::Ready(Ok(count));
                 }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {

@@ -89,6 +89,8 @@ pub(crate) struct SlotCell<'m> {
     pub(crate) spent: Cell<bool>,
     /// The last call was a write: something has to go out.
     pub(crate) writing: Cell<bool>,
+    /// The server shuts down: the next request that is read is the last.
+    pub(crate) last: Cell<bool>,
     /// The peer is gone: the request is to be abandoned.
     pub(crate) abandoned: Cell<bool>,
     pub(crate) watch: Watch,
@@ -111,6 +113,7 @@ impl<'m> SlotCell<'m> {
             budget: Cell::new(0),
             spent: Cell::new(false),
             writing: Cell::new(false),
+            last: Cell::new(false),
             abandoned: Cell::new(false),
             watch: Watch::new(),
             connection: Cell::new(None),

@@ -278,9 +278,7 @@ where
         let Some(stream) = entry.stream.take() else { return };
         self.table.put(index, Place::Busy(slot as u32));
         cell.begin(index as u32, stream, peer, hints);
-        if self.drain.is_some() {
-            cell.watch.close_after_answer();
-        }
+        cell.last.set(self.drain.is_some());
         self.turn(slot);
     }
 

@@ -449,6 +449,21 @@ fn shutting_down_closes_idle_connections_and_lets_requests_in_flight_finish() {
 }
 
 #[test]
+fn a_request_that_is_on_its_way_when_the_server_shuts_down_is_answered() {
+    let (server, address) = server();
+    let mut client = Client::connect(address);
+    client.ask("/");
+    server.handle().shutdown();
+    beside(server, hello, move || {
+        let answer = client.answer().unwrap();
+        assert_eq!(answer.body, "hello");
+        assert!(answer.closes(), "{answer:?}");
+        assert!(client.is_at_end());
+    })
+    .unwrap();
+}
+
+#[test]
 fn requests_that_outlast_the_grace_period_are_cut() {
     let gate = Gate::default();
     let (server, address) = server();

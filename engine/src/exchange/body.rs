@@ -67,12 +67,14 @@ impl<'x> Body<'x> {
     pub async fn all_mut(&mut self) -> Result<&'x mut [u8], BodyError> {
         let exchange = self.exchange;
         let limit = exchange.limits.body_in_memory_bytes as usize;
+        // Whoever changes the protocol afterwards has to be able to read on.
+        let reserve = if exchange.can_upgrade { UPGRADE_ROOM } else { 0 };
         poll_fn(|_| {
             let mut input = match exchange.input.try_borrow_mut() {
                 Ok(input) => input,
                 Err(_) => return Poll::Ready(Err(BUSY)),
             };
-            match input.gather(limit, exchange.limits) {
+            match input.gather(limit, reserve, exchange.limits) {
                 Ok(Some(())) => Poll::Ready(Ok(input.take_gathered())),
                 Ok(None) => {
                     drop(input);
@@ -153,3 +155,6 @@ impl fmt::Debug for Chunk<'_> {
 
 /// The input is lent out elsewhere: the borrow checker lets no handler come here.
 const BUSY: BodyError = BodyError(Reject::Truncated);
+
+/// Bytes of the input buffer that a gathered body leaves to an upgraded connection.
+const UPGRADE_ROOM: usize = 256;

@@ -10,27 +10,70 @@ use crate::http1::{
     reject::Reject,
 };
 
-/// The input buffer behind a request's head, while the request is served.
+/// How far the input of a connection was received, read and decoded. It lasts from request to request.
 ///
 /// `buffer[start..end]` was received and not yet decoded. What [`Input::gather`] puts together stands before it, in
 /// `buffer[..gathered]`.
-pub(crate) struct Input<'b> {
-    buffer: &'b mut [u8],
-    start: usize,
-    end: usize,
+#[derive(Debug)]
+pub(crate) struct InputState {
+    pub(crate) start: usize,
+    pub(crate) end: usize,
     gathered: usize,
     /// Bytes that were handed out for good from the front of the buffer: it begins that much later than it did.
     taken: usize,
-    decoder: Decoder,
+    pub(crate) decoder: Decoder,
     /// The client, or the host, has nothing more to send.
-    ended: bool,
+    pub(crate) ended: bool,
     /// Whether a byte of the body was ever there: a client that sends needs no 100 (Continue).
     arrived: bool,
-    /// How far the trailer section was looked through for its end.
-    scanned: usize,
+    /// How far a head or a trailer section was looked through for its end.
+    pub(crate) scanned: usize,
     /// Where the trailer section stands in the buffer, and its number of fields.
     trailers: Option<(usize, usize)>,
-    table: &'b mut [Field],
+}
+
+impl InputState {
+    /// Nothing was received.
+    pub(crate) const NEW: Self = Self {
+        start: 0,
+        end: 0,
+        gathered: 0,
+        taken: 0,
+        decoder: Decoder::Length(0),
+        ended: false,
+        arrived: false,
+        scanned: 0,
+        trailers: None,
+    };
+
+    /// Turns to the body of a request whose head is behind it: from now on, offsets count from the head's end, and
+    /// [`InputState::leave`] ends that.
+    #[inline]
+    pub(crate) fn enter(&mut self, length: usize, decoder: Decoder) -> usize {
+        let base = self.start + length;
+        (self.start, self.end) = (0, self.end.saturating_sub(base));
+        self.decoder = decoder;
+        self.arrived = self.end > 0;
+        (self.gathered, self.taken, self.scanned) = (0, 0, 0);
+        self.trailers = None;
+        base
+    }
+
+    /// Counts offsets from the whole buffer's beginning again.
+    #[inline]
+    pub(crate) fn leave(&mut self, base: usize) {
+        self.start += base + self.taken;
+        self.end += base + self.taken;
+        self.scanned = 0;
+    }
+}
+
+/// The input buffer behind a request's head, while the request is served.
+pub(crate) struct Input<'b> {
+    pub(crate) state: &'b mut InputState,
+    pub(crate) buffer: &'b mut [u8],
+    /// The field table behind the head's fields.
+    pub(crate) table: &'b mut [Field],
 }
 
 /// What there is of a body.
@@ -44,80 +87,55 @@ pub(crate) enum Next {
     End,
 }
 
-/// What is left of the input when an exchange has ended: offsets from where its buffer began.
-pub(crate) struct Rest {
-    pub(crate) start: usize,
-    pub(crate) end: usize,
-    pub(crate) decoder: Decoder,
-}
-
 impl<'b> Input<'b> {
-    /// `buffer` begins behind the head, `filled` bytes of it are there; `table` is the field table behind the head's fields.
-    #[inline]
-    pub(crate) const fn new(buffer: &'b mut [u8], filled: usize, decoder: Decoder, table: &'b mut [Field]) -> Self {
-        Self {
-            buffer,
-            start: 0,
-            end: filled,
-            gathered: 0,
-            taken: 0,
-            decoder,
-            ended: false,
-            arrived: filled > 0,
-            scanned: 0,
-            trailers: None,
-            table,
-        }
-    }
-
     /// Room for more input. Empty only where what is there must be read first.
     pub(crate) fn space(&mut self) -> &mut [u8] {
-        if self.end == self.buffer.len() || self.start == self.end {
-            self.buffer.copy_within(self.start..self.end, self.gathered);
-            self.end = self.gathered + (self.end - self.start);
-            self.start = self.gathered;
+        if self.state.end == self.buffer.len() || self.state.start == self.state.end {
+            self.buffer.copy_within(self.state.start..self.state.end, self.state.gathered);
+            self.state.end = self.state.gathered + (self.state.end - self.state.start);
+            self.state.start = self.state.gathered;
         }
-        self.buffer.get_mut(self.end..).unwrap_or_default()
+        self.buffer.get_mut(self.state.end..).unwrap_or_default()
     }
 
     /// `count` bytes were put into [`Input::space`].
     pub(crate) fn filled(&mut self, count: usize) {
-        self.end = (self.end + count).min(self.buffer.len());
-        self.arrived |= count > 0;
+        self.state.end = (self.state.end + count).min(self.buffer.len());
+        self.state.arrived |= count > 0;
     }
 
     /// Nothing more will come.
     pub(crate) fn end(&mut self) {
-        self.ended = true;
+        self.state.ended = true;
     }
 
     /// The rest of the body is refused.
     pub(crate) fn fail(&mut self, reject: Reject) {
-        let _ = self.decoder.fail(reject);
+        let _ = self.state.decoder.fail(reject);
     }
 
     /// Reads on with the bytes of the changed protocol.
     pub(crate) fn upgrade(&mut self) {
-        self.decoder = Decoder::UntilEnd;
+        self.state.decoder = Decoder::UntilEnd;
     }
 
     /// The next bytes of the body, `max` at most.
     #[inline]
     pub(crate) fn next(&mut self, max: usize, limits: &Limits) -> Result<Next, Reject> {
         loop {
-            let bytes = self.buffer.get(self.start..self.end).unwrap_or_default();
-            match self.decoder.next(bytes, max, limits)? {
+            let bytes = self.buffer.get(self.state.start..self.state.end).unwrap_or_default();
+            match self.state.decoder.next(bytes, max, limits)? {
                 Piece::Data { skip, len } => {
-                    let start = self.start + skip;
-                    self.start = start + len;
-                    return Ok(Next::Data { start, end: self.start });
+                    let start = self.state.start + skip;
+                    self.state.start = start + len;
+                    return Ok(Next::Data { start, end: self.state.start });
                 }
                 Piece::Need { skip } => {
-                    self.start += skip;
+                    self.state.start += skip;
                     return self.need();
                 }
                 Piece::Trailers { skip } => {
-                    self.start += skip;
+                    self.state.start += skip;
                     if !self.read_trailers(limits)? {
                         return self.need();
                     }
@@ -133,26 +151,27 @@ impl<'b> Input<'b> {
     }
 
     /// Puts the whole body together at the buffer's front: `None` where more input is needed. Then [`Input::take_gathered`].
-    pub(crate) fn gather(&mut self, limit: usize, limits: &Limits) -> Result<Option<()>, Reject> {
-        let room = limit.min(self.buffer.len());
+    /// `reserve` bytes of the buffer stay free behind it.
+    pub(crate) fn gather(&mut self, limit: usize, reserve: usize, limits: &Limits) -> Result<Option<()>, Reject> {
+        let room = limit.min(self.buffer.len().saturating_sub(reserve));
         loop {
-            if let Decoder::Length(left) = self.decoder
-                && left > room.saturating_sub(self.gathered) as u64
+            if let Decoder::Length(left) = self.state.decoder
+                && left > room.saturating_sub(self.state.gathered) as u64
             {
                 self.fail(Reject::BodyTooLarge);
             }
             match self.next(usize::MAX, limits)? {
                 Next::Data { start, end } => {
-                    if end - start > room.saturating_sub(self.gathered) {
+                    if end - start > room.saturating_sub(self.state.gathered) {
                         self.fail(Reject::BodyTooLarge);
                         continue;
                     }
-                    if start != self.gathered {
-                        self.buffer.copy_within(start..end, self.gathered);
+                    if start != self.state.gathered {
+                        self.buffer.copy_within(start..end, self.state.gathered);
                     }
-                    self.gathered += end - start;
+                    self.state.gathered += end - start;
                 }
-                Next::Need if self.end == self.buffer.len() && self.start == self.gathered => {
+                Next::Need if self.state.end == self.buffer.len() && self.state.start == self.state.gathered => {
                     self.fail(Reject::BodyTooLarge);
                 }
                 Next::Need => return Ok(None),
@@ -163,8 +182,8 @@ impl<'b> Input<'b> {
 
     /// What was gathered, for as long as the request lives.
     pub(crate) fn take_gathered(&mut self) -> &'b mut [u8] {
-        let gathered = mem::take(&mut self.gathered);
-        if let Some((at, _)) = &mut self.trailers {
+        let gathered = mem::take(&mut self.state.gathered);
+        if let Some((at, _)) = &mut self.state.trailers {
             *at = at.saturating_sub(gathered);
         }
         self.split_off(gathered)
@@ -172,12 +191,12 @@ impl<'b> Input<'b> {
 
     /// The trailer fields: `None` before the body was read to its end.
     pub(crate) fn take_trailers(&mut self) -> Option<Fields<'b>> {
-        if !self.decoder.is_over() {
+        if !self.state.decoder.is_over() {
             return None;
         }
-        let Some((at, count)) = self.trailers else { return Some(Fields::NONE) };
-        self.trailers = None;
-        let front: &'b [u8] = self.split_off(self.start);
+        let Some((at, count)) = self.state.trailers else { return Some(Fields::NONE) };
+        self.state.trailers = None;
+        let front: &'b [u8] = self.split_off(self.state.start);
         let table: &'b mut [Field] = mem::take(&mut self.table);
         let table: &'b [Field] = table;
         Some(Fields::new(front.get(at..).unwrap_or_default(), table.get(..count).unwrap_or_default()))
@@ -186,27 +205,22 @@ impl<'b> Input<'b> {
     /// Whether the body was read to its end.
     #[inline]
     pub(crate) const fn is_over(&self) -> bool {
-        self.decoder.is_over()
+        self.state.decoder.is_over()
     }
 
     /// Whether a byte of the body was there yet.
     pub(crate) const fn arrived(&self) -> bool {
-        self.arrived
+        self.state.arrived
     }
 
     /// Whether no more than `limit` bytes of the body are still to come, as far as that can be told.
     #[inline]
     pub(crate) const fn is_drainable(&self, limit: u32) -> bool {
-        match self.decoder {
-            Decoder::Length(left) => left <= limit as u64 + (self.end - self.start) as u64,
+        match self.state.decoder {
+            Decoder::Length(left) => left <= limit as u64,
             Decoder::Chunked(_) | Decoder::Trailers => true,
             Decoder::UntilEnd | Decoder::Failed(_) => false,
         }
-    }
-
-    #[inline]
-    pub(crate) const fn rest(&self) -> Rest {
-        Rest { start: self.taken + self.start, end: self.taken + self.end, decoder: self.decoder }
     }
 
     /// Takes the first `length` bytes off the buffer.
@@ -215,35 +229,35 @@ impl<'b> Input<'b> {
         let length = length.min(buffer.len());
         let (front, rest) = buffer.split_at_mut(length);
         self.buffer = rest;
-        self.taken += length;
-        self.start = self.start.saturating_sub(length);
-        self.end = self.end.saturating_sub(length);
+        self.state.taken += length;
+        self.state.start = self.state.start.saturating_sub(length);
+        self.state.end = self.state.end.saturating_sub(length);
         front
     }
 
     #[cold]
     fn need(&mut self) -> Result<Next, Reject> {
-        match self.decoder {
-            _ if !self.ended => Ok(Next::Need),
+        match self.state.decoder {
+            _ if !self.state.ended => Ok(Next::Need),
             Decoder::UntilEnd => {
-                self.decoder = Decoder::Length(0);
+                self.state.decoder = Decoder::Length(0);
                 Ok(Next::End)
             }
-            _ => self.decoder.fail(Reject::Truncated).map(|_| Next::End),
+            _ => self.state.decoder.fail(Reject::Truncated).map(|_| Next::End),
         }
     }
 
     /// Reads the trailer section: `false` where it isn't there whole.
     #[cold]
     fn read_trailers(&mut self, limits: &Limits) -> Result<bool, Reject> {
-        let at = self.start;
-        let bytes = self.buffer.get(at..self.end).unwrap_or_default();
+        let at = self.state.start;
+        let bytes = self.buffer.get(at..self.state.end).unwrap_or_default();
         let window = bytes.get(..limits.trailer_bytes as usize).unwrap_or(bytes);
         let section = match window {
             [b'\r', b'\n', ..] => Some(fields::Section { count: 0, end: 2 }),
             [b'\n', ..] => return self.refuse_trailers(Reject::Trailer),
             [b'\r', second, ..] if *second != b'\n' => return self.refuse_trailers(Reject::Trailer),
-            _ if fields::has_empty_line(window, &mut self.scanned) => {
+            _ if fields::has_empty_line(window, &mut self.state.scanned) => {
                 let mut allowed = true;
                 let cap = usize::from(limits.trailer_fields).min(self.table.len());
                 let table = self.table.get_mut(..cap).unwrap_or_default();
@@ -256,14 +270,15 @@ impl<'b> Input<'b> {
             }
             _ => None,
         };
-        let full = window.len() >= limits.trailer_bytes as usize || bytes.len() == self.buffer.len() - self.gathered;
+        let full =
+            window.len() >= limits.trailer_bytes as usize || bytes.len() == self.buffer.len() - self.state.gathered;
         match section {
             Some(section) => {
-                self.start += section.end;
+                self.state.start += section.end;
                 if section.count > 0 {
-                    self.trailers = Some((at, section.count));
+                    self.state.trailers = Some((at, section.count));
                 }
-                self.decoder = Decoder::Length(0);
+                self.state.decoder = Decoder::Length(0);
                 Ok(true)
             }
             None if full => self.refuse_trailers(Reject::TrailersTooLarge),
@@ -272,7 +287,7 @@ impl<'b> Input<'b> {
     }
 
     fn refuse_trailers(&mut self, reject: Reject) -> Result<bool, Reject> {
-        self.decoder.fail(reject).map(|_| false)
+        self.state.decoder.fail(reject).map(|_| false)
     }
 }
 

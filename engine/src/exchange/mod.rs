@@ -18,7 +18,12 @@ use core::{
 };
 
 use crate::{
-    http1::{date::Date, decode::Decoder, head::Head, limits::Limits, reject::Reject},
+    http1::{
+        date::Date,
+        head::{HeadRef, Parts},
+        limits::Limits,
+        reject::Reject,
+    },
     time::Instant,
 };
 
@@ -32,12 +37,12 @@ pub use self::{
 use self::{
     failure::{Failure, ResponseError},
     handler::Sent,
-    input::{Input, Rest},
-    output::{Announced, Closing, Output, Stage},
+    input::{Input, InputState},
+    output::{Announced, Closing, Output, OutputState, Stage},
 };
 
 /// What a host knows of a request beside its bytes.
-#[derive(Debug, Clone, Copy, Default)]
+#[derive(Debug, Clone, Default)]
 pub struct RequestContext<'b> {
     /// Who sent it.
     pub peer: Peer,
@@ -45,6 +50,8 @@ pub struct RequestContext<'b> {
     pub deadline: Option<Instant>,
     /// A name for it in logs.
     pub id: RequestId<'b>,
+    /// The time of day for the answer's `Date`. The host may set it as long as the exchange lasts.
+    pub date: Cell<Option<Date>>,
 }
 
 /// Who is at the other end of a connection.
@@ -108,28 +115,18 @@ pub struct Want {
 /// **After every `Pending` of the handler's future, look at [`Exchange::want`], move the bytes, and poll again.** `serve` does that
 /// for sockets; a driver for another kind of host is a hundred lines.
 pub struct Exchange<'b> {
-    head: Head<'b>,
-    context: RequestContext<'b>,
-    limits: &'b Limits,
-    input: RefCell<Input<'b>>,
-    output: RefCell<Output<'b>>,
-    want: Cell<Want>,
-    date: Cell<Option<Date>>,
-    keep: Cell<bool>,
+    pub(crate) head: HeadRef<'b>,
+    pub(crate) context: &'b RequestContext<'b>,
+    pub(crate) limits: &'b Limits,
+    pub(crate) input: RefCell<Input<'b>>,
+    pub(crate) output: RefCell<Output<'b>>,
+    pub(crate) want: Cell<Want>,
+    pub(crate) keep: Cell<bool>,
     /// Whether the client waits for a 100 (Continue).
-    expects: Cell<bool>,
-    can_upgrade: bool,
+    pub(crate) expects: Cell<bool>,
+    pub(crate) can_upgrade: bool,
     #[cfg(feature = "arena")]
-    arena: &'b bumpalo::Bump,
-}
-
-/// What an exchange left behind.
-pub(crate) struct Ended {
-    pub(crate) rest: Rest,
-    /// The output buffer's marks.
-    pub(crate) sent: usize,
-    pub(crate) committed: usize,
-    pub(crate) verdict: Verdict,
+    pub(crate) arena: &'b bumpalo::Bump,
 }
 
 /// What becomes of the connection.
@@ -140,34 +137,20 @@ pub(crate) enum Verdict {
     Reset,
 }
 
-/// The memory that an exchange works in.
-pub(crate) struct Memory<'b> {
-    pub(crate) input: Input<'b>,
-    pub(crate) output: Output<'b>,
-    #[cfg(feature = "arena")]
-    pub(crate) arena: &'b bumpalo::Bump,
+/// What lasts from request to request of a connection, beside its buffers: a slot has one.
+#[derive(Debug)]
+pub struct ExchangeState {
+    pub(crate) parts: Parts,
+    pub(crate) input: InputState,
+    pub(crate) output: OutputState,
+}
+
+impl ExchangeState {
+    /// The state before the first request.
+    pub const NEW: Self = Self { parts: Parts::NONE, input: InputState::NEW, output: OutputState::NEW };
 }
 
 impl<'b> Exchange<'b> {
-    #[inline]
-    pub(crate) fn new(head: Head<'b>, memory: Memory<'b>, context: RequestContext<'b>, limits: &'b Limits) -> Self {
-        let framing = head.parts.framing;
-        Self {
-            head,
-            context,
-            limits,
-            input: RefCell::new(memory.input),
-            output: RefCell::new(memory.output),
-            want: Cell::new(Want::default()),
-            date: Cell::new(None),
-            keep: Cell::new(framing.keep_alive),
-            expects: Cell::new(framing.expect_continue),
-            can_upgrade: framing.upgrade,
-            #[cfg(feature = "arena")]
-            arena: memory.arena,
-        }
-    }
-
     /// The request, for the handler.
     #[inline]
     pub fn request(&'b self) -> Request<'b> {
@@ -229,12 +212,6 @@ impl<'b> Exchange<'b> {
         self.output.try_borrow().is_ok_and(|output| output.stage() == Stage::Raw)
     }
 
-    /// The time of day for the answer's `Date`.
-    #[inline]
-    pub fn set_date(&self, date: Option<Date>) {
-        self.date.set(date);
-    }
-
     /// Says that the connection won't be kept, whatever the client lets it.
     pub fn close_after(&self) {
         self.keep.set(false);
@@ -242,33 +219,22 @@ impl<'b> Exchange<'b> {
 
     /// Ends the exchange with what the handler gave. A failure is answered now, if the head isn't out yet.
     #[inline]
-    pub(crate) fn ended(&self, result: Result<Sent, Failure>) -> Ended {
-        let done = self.output.try_borrow().is_ok_and(|output| output.stage() == Stage::Done);
-        let verdict = match result {
-            Ok(_) if done => self.kept(),
+    pub(crate) fn ended(&self, result: Result<Sent, Failure>) -> Verdict {
+        let done = self.output.try_borrow().is_ok_and(|output| output.is_done());
+        match result {
+            // Once the answer is complete, what the handler finds wrong is no concern of the client's.
+            _ if done => self.kept(),
             // `Sent` from another request's answer.
             Ok(_) => self.fail(&Failure::new(500)),
-            // The answer was complete: what the handler found wrong after that is no concern of the client's.
-            Err(_) if done => self.kept(),
             Err(failure) => self.fail(&failure),
-        };
-        let (sent, committed) = self.output.try_borrow().map_or((0, 0), |output| output.marks());
-        match self.input.try_borrow() {
-            Ok(input) => Ended { rest: input.rest(), sent, committed, verdict },
-            Err(_) => {
-                let rest = Rest { start: 0, end: 0, decoder: Decoder::Failed(Reject::Truncated) };
-                Ended { rest, sent, committed, verdict: Verdict::Reset }
-            }
         }
     }
 
-    /// Ends the exchange of a client that doesn't take its answer.
-    pub(crate) fn given_up(&self) -> Ended {
+    /// Gives the answer up: its client doesn't take it.
+    pub(crate) fn give_up(&self) {
         if let Ok(mut output) = self.output.try_borrow_mut() {
-            output.abandon();
+            output.give_up();
         }
-        let rest = Rest { start: 0, end: 0, decoder: Decoder::Failed(Reject::Truncated) };
-        Ended { rest, sent: 0, committed: 0, verdict: Verdict::Reset }
     }
 
     fn kept(&self) -> Verdict {
@@ -278,7 +244,7 @@ impl<'b> Exchange<'b> {
     /// Answers a failure, or gives the connection up if the answer's head is out.
     #[cold]
     fn fail(&self, failure: &Failure) -> Verdict {
-        let closing = Closing { date: self.date.get(), keep: self.keep.get() && self.body_lets_keep() };
+        let closing = Closing { date: self.context.date.get(), keep: self.keep.get() && self.body_lets_keep() };
         let Ok(mut output) = self.output.try_borrow_mut() else { return Verdict::Reset };
         if !output.rewind() {
             return self.cut(&mut output);
@@ -296,11 +262,19 @@ impl<'b> Exchange<'b> {
         if output.ends_with_connection() { Verdict::Reset } else { Verdict::Close }
     }
 
+    /// Ends the answer with a body that is there whole, if that is all there is to it.
+    #[inline]
+    fn answer(&self, body: &[u8]) -> bool {
+        let keep = self.keep.get() && self.body_lets_keep();
+        let closing = Closing { date: self.context.date.get(), keep };
+        self.output.try_borrow_mut().is_ok_and(|mut output| output.answer(body, closing))
+    }
+
     /// Ends the answer's head with the engine's own lines, and decides whether the connection is kept.
     #[inline]
     fn end_head(&self, announced: Announced) -> Result<(), ResponseError> {
         let keep = self.keep.get() && self.body_lets_keep();
-        let closing = Closing { date: self.date.get(), keep };
+        let closing = Closing { date: self.context.date.get(), keep };
         let mut output = self.output.try_borrow_mut().map_err(|_| ResponseError::Twice)?;
         self.keep.set(output.end_head(announced, closing)?);
         Ok(())
@@ -311,7 +285,8 @@ impl<'b> Exchange<'b> {
     fn body_lets_keep(&self) -> bool {
         let Ok(input) = self.input.try_borrow() else { return false };
         if input.is_over() {
-            return true;
+            // A client that closed its side has no further request.
+            return !input.state.ended;
         }
         // A client that waits for 100 (Continue) and gets a final answer may send the body or not: nobody can tell
         // where its next request begins (RFC 9110, section 10.1.1).
@@ -326,12 +301,10 @@ impl<'b> Exchange<'b> {
         want.input = true;
         if self.expects.get() {
             let arrived = self.input.try_borrow().is_ok_and(|input| input.arrived());
-            let told = !arrived
-                && self.output.try_borrow_mut().is_ok_and(|mut output| match output.stage() {
-                    Stage::Fresh | Stage::Head => output.interim(b"HTTP/1.1 100 Continue\r\n\r\n"),
-                    _ => false,
-                });
-            if told || arrived {
+            let Ok(mut output) = self.output.try_borrow_mut() else { return Poll::Pending };
+            // Behind the final answer's head nobody can be told any more (RFC 9110, section 10.1.1).
+            let is_early = matches!(output.stage(), Stage::Fresh | Stage::Head);
+            if arrived || !is_early || output.interim(b"HTTP/1.1 100 Continue\r\n\r\n") {
                 self.expects.set(false);
             } else {
                 // No room: what is pending goes first.
@@ -355,8 +328,8 @@ impl<'b> Exchange<'b> {
 impl fmt::Debug for Exchange<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Exchange")
-            .field("method", &self.head.method())
-            .field("target", &self.head.target())
+            .field("method", &self.head.head().method())
+            .field("target", &self.head.head().target())
             .finish_non_exhaustive()
     }
 }

@@ -4,7 +4,7 @@ use crate::http1::{date::Date, status::Status, token::is_tchar};
 
 use super::failure::ResponseError;
 
-/// The output buffer, and how far the answer in it has come.
+/// How far the answer in an output buffer has come. It lasts from request to request.
 ///
 /// ```text
 ///   0 ... sent ... committed ... end ... buffer.len()
@@ -12,10 +12,10 @@ use super::failure::ResponseError;
 /// ```
 ///
 /// A rejected head or an unfinished chunk lies behind `committed`, and so can't reach the wire.
-pub(crate) struct Output<'b> {
-    buffer: &'b mut [u8],
-    sent: usize,
-    committed: usize,
+#[derive(Debug)]
+pub(crate) struct OutputState {
+    pub(crate) sent: usize,
+    pub(crate) committed: usize,
     end: usize,
     /// Where this answer begins; `None` once a byte of its final head went out.
     begun: Option<usize>,
@@ -30,6 +30,44 @@ pub(crate) struct Output<'b> {
     length: Option<u64>,
     /// Where the body begins in a plain answer, whose head stays in the buffer; 0 on the wire.
     floor: usize,
+    /// Whether there is nothing about the answer so far that [`Output::answer`] would have to look at.
+    usual: bool,
+}
+
+impl OutputState {
+    /// Nothing was written.
+    pub(crate) const NEW: Self = Self {
+        sent: 0,
+        committed: 0,
+        end: 0,
+        begun: None,
+        stage: Stage::Done,
+        fields: Given { date: false, length: None },
+        fault: None,
+        status: Status::OK,
+        form: Form { wire: true, http11: true, head_request: false, head_bytes: 0 },
+        length: None,
+        floor: 0,
+        usual: false,
+    };
+
+    /// Turns to another answer, behind what is there of the answers before it.
+    #[inline]
+    pub(crate) fn enter(&mut self, form: Form) {
+        self.begun = Some(self.committed);
+        self.end = self.committed;
+        self.stage = Stage::Fresh;
+        self.fields = Given { date: false, length: None };
+        self.fault = None;
+        self.form = form;
+        self.usual = form.is_usual();
+    }
+}
+
+/// The output buffer, while an answer is written.
+pub(crate) struct Output<'b> {
+    pub(crate) state: &'b mut OutputState,
+    pub(crate) buffer: &'b mut [u8],
 }
 
 /// What an answer goes out as.
@@ -43,6 +81,14 @@ pub(crate) struct Form {
     pub(crate) head_request: bool,
     /// Bytes that one head may have.
     pub(crate) head_bytes: u32,
+}
+
+impl Form {
+    /// Whether an answer in this form is like nearly all answers.
+    #[inline]
+    const fn is_usual(&self) -> bool {
+        self.wire && self.http11 && !self.head_request
+    }
 }
 
 /// How far the answer has come.
@@ -97,55 +143,45 @@ pub(crate) enum Announced {
     Unknown,
 }
 
-impl<'b> Output<'b> {
-    /// An answer that begins at `committed`, behind what `buffer[sent..committed]` holds of the answers before it.
-    #[inline]
-    pub(crate) const fn new(buffer: &'b mut [u8], sent: usize, committed: usize, form: Form) -> Self {
-        Self {
-            buffer,
-            sent,
-            committed,
-            end: committed,
-            begun: Some(committed),
-            stage: Stage::Fresh,
-            fields: Given { date: false, length: None },
-            fault: None,
-            status: Status::OK,
-            form,
-            length: None,
-            floor: 0,
-        }
-    }
-
+impl Output<'_> {
     // ---- the head
 
     /// Writes the status line.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn begin(&mut self, status: Option<Status>) {
-        if self.stage != Stage::Fresh {
+        if self.state.stage != Stage::Fresh {
             return self.fault(ResponseError::Twice);
         }
-        self.stage = Stage::Head;
+        if self.state.end != self.state.committed || self.state.fault.is_some() {
+            self.forget_interim();
+        }
+        self.state.stage = Stage::Head;
         let Some(status) = status.filter(|status| !status.is_interim() || status.code() == 101) else {
             return self.fault(ResponseError::Status);
         };
-        self.status = status;
-        if self.form.wire {
+        self.state.status = status;
+        self.state.usual &= status.has_body();
+        if self.state.form.wire {
             self.status_line(status);
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn status_line(&mut self, status: Status) {
         if status == Status::OK {
             self.put(b"HTTP/1.1 200 OK\r\n");
         } else {
-            self.put(b"HTTP/1.1 ");
-            self.put(&status.digits());
-            self.put(b" ");
-            self.put(status.reason().as_bytes());
-            self.put(b"\r\n");
+            self.other_status_line(status);
         }
+    }
+
+    #[inline(never)]
+    fn other_status_line(&mut self, status: Status) {
+        self.put(b"HTTP/1.1 ");
+        self.put(&status.digits());
+        self.put(b" ");
+        self.put(status.reason().as_bytes());
+        self.put(b"\r\n");
     }
 
     /// Writes one field of the handler's.
@@ -153,7 +189,7 @@ impl<'b> Output<'b> {
     pub(crate) fn field(&mut self, name: &[u8], value: &[u8]) {
         match check_name(name) {
             Name::Plain => {}
-            Name::Date => self.fields.date = true,
+            Name::Date => (self.state.fields.date, self.state.usual) = (true, false),
             Name::Refused(error) => return self.fault(error),
         }
         if !is_value(value) {
@@ -161,24 +197,25 @@ impl<'b> Output<'b> {
         }
         let length = name.len() + value.len() + 4;
         let cap = self.head_cap();
-        match self.buffer.get_mut(self.end..self.end + length) {
-            Some(line) if self.end + length <= cap => {
+        match self.buffer.get_mut(self.state.end..self.state.end + length) {
+            Some(line) if self.state.end + length <= cap => {
                 let (to_name, rest) = line.split_at_mut(name.len());
                 to_name.copy_from_slice(name);
                 if let [colon, space, to_value @ .., cr, lf] = rest {
                     (*colon, *space, *cr, *lf) = (b':', b' ', b'\r', b'\n');
                     to_value.copy_from_slice(value);
                 }
-                self.end += length;
+                self.state.end += length;
             }
             _ => self.fault(ResponseError::HeadTooLarge),
         }
     }
 
     /// Writes field lines that were checked when the program was compiled.
-    #[inline]
+    // Inlined wherever it is called, so that lines of a known length are copied without a call.
+    #[inline(always)]
     pub(crate) fn lines(&mut self, lines: &[u8]) {
-        if self.end + lines.len() <= self.head_cap() {
+        if self.state.end + lines.len() <= self.head_cap() {
             self.put(lines);
         } else {
             self.fault(ResponseError::HeadTooLarge);
@@ -187,22 +224,22 @@ impl<'b> Output<'b> {
 
     /// Writes one field whose value is formatted in place.
     pub(crate) fn field_fmt(&mut self, name: &[u8], value: core::fmt::Arguments<'_>) {
-        let start = self.end;
+        let start = self.state.end;
         self.field(name, b"");
-        if self.fault.is_some() {
+        if self.state.fault.is_some() {
             return;
         }
         // Over the line end that the empty value was given.
-        self.end -= 2;
-        let value_start = self.end;
+        self.state.end -= 2;
+        let value_start = self.state.end;
         let cap = self.head_cap().saturating_sub(2);
         let mut writer = Writer { output: self, cap };
         if core::fmt::write(&mut writer, value).is_err() {
-            self.end = start;
+            self.state.end = start;
             return self.fault(ResponseError::HeadTooLarge);
         }
-        if !is_value(self.buffer.get(value_start..self.end).unwrap_or_default()) {
-            self.end = start;
+        if !is_value(self.buffer.get(value_start..self.state.end).unwrap_or_default()) {
+            self.state.end = start;
             return self.fault(ResponseError::FieldValue);
         }
         self.put(b"\r\n");
@@ -210,19 +247,54 @@ impl<'b> Output<'b> {
 
     /// Declares the length of the body that will be written.
     pub(crate) fn declare(&mut self, length: u64) {
-        self.fields.length = Some(length);
+        self.state.fields.length = Some(length);
+        self.state.usual = false;
+    }
+
+    /// Ends the head and the whole answer with `body`, if there is nothing unusual about it and there is room.
+    ///
+    /// It writes what [`Output::end_head`], [`Output::write`] and [`Output::finish`] would.
+    #[inline]
+    pub(crate) fn answer(&mut self, body: &[u8], closing: Closing) -> bool {
+        let Some(date) = closing.date else { return false };
+        if !(self.state.usual && closing.keep && self.state.stage == Stage::Head) {
+            return false;
+        }
+        let Some(free) = self.buffer.get_mut(self.state.end..) else { return false };
+        let Some((lines, free)) = free.split_first_chunk_mut::<{ USUAL_LINES.len() }>() else { return false };
+        *lines = *USUAL_LINES;
+        if let Some(place) = lines.get_mut(6..6 + Date::LEN) {
+            place.copy_from_slice(date.as_bytes());
+        }
+        let Some((digits, free)) = free.split_first_chunk_mut::<{ MAX_DIGITS + 4 }>() else { return false };
+        let head = put_number(digits, body.len() as u64);
+        let count = head + body.len();
+        // The body begins where the digits ended, within the room that they were given.
+        let start = self.state.end + USUAL_LINES.len();
+        if free.len() < body.len() {
+            return false;
+        }
+        let Some(place) = self.buffer.get_mut(start + head..start + count) else { return false };
+        place.copy_from_slice(body);
+        self.state.end = start + count;
+        self.state.committed = self.state.end;
+        self.state.stage = Stage::Done;
+        true
     }
 
     /// Ends the head, and says how its body is delimited. Gives whether the connection can be kept after it.
     #[inline]
     pub(crate) fn end_head(&mut self, announced: Announced, mut closing: Closing) -> Result<bool, ResponseError> {
-        if let Some(error) = self.fault.take() {
+        if let Some(error) = self.state.fault.take() {
             return Err(error);
         }
-        if self.stage != Stage::Head {
+        if self.state.stage != Stage::Head {
             return Err(ResponseError::Twice);
         }
-        let length = match (announced, self.fields.length) {
+        if self.state.status.is_interim() {
+            return Err(ResponseError::Status);
+        }
+        let length = match (announced, self.state.fields.length) {
             (Announced::Length(actual), Some(declared)) if actual != declared && !self.is_without_body() => {
                 return Err(ResponseError::Length);
             }
@@ -230,93 +302,83 @@ impl<'b> Output<'b> {
             (Announced::Length(actual), None) => Some(actual),
             (Announced::Unknown, None) => None,
         };
-        if matches!(self.status.code(), 101 | 204 | 205) && announced != Announced::Length(0) {
+        if matches!(self.state.status.code(), 204 | 205) && announced != Announced::Length(0) {
             return Err(ResponseError::BodyNotAllowed);
         }
         // HTTP/1.0 knows no end of a body of unknown length but the connection's.
-        closing.keep &= length.is_some() || self.form.http11 || self.is_without_body();
-        self.length = length;
-        if self.form.wire {
+        closing.keep &= length.is_some() || self.state.form.http11 || self.is_without_body();
+        self.state.length = length;
+        if self.state.form.wire {
             self.close_head(length, announced, closing);
         } else {
-            (self.floor, self.sent) = (self.end, self.end);
+            (self.state.floor, self.state.sent) = (self.state.end, self.state.end);
         }
-        self.stage = Stage::Body(self.delimiter(length));
-        if let Some(error) = self.fault.take() {
+        self.state.stage = Stage::Body(self.delimiter(length));
+        if let Some(error) = self.state.fault.take() {
             return Err(error);
         }
-        self.committed = self.end;
+        self.state.committed = self.state.end;
         Ok(closing.keep)
     }
 
     /// The lines that are the engine's: `date`, `connection`, and what frames the body.
     #[inline]
     fn close_head(&mut self, length: Option<u64>, announced: Announced, closing: Closing) {
-        if let Some(date) = closing.date
-            && !self.fields.date
-        {
-            let mut line = *b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\n";
-            if let Some(text) = line.get_mut(6..6 + Date::LEN) {
-                text.copy_from_slice(date.as_bytes());
-            }
-            self.put(&line);
+        // No length in 204 (RFC 9110, section 8.6); in 304 only the one that a 200 would have had.
+        let length_line = match (self.state.status.code(), announced) {
+            (204, _) => None,
+            (304, Announced::Length(0)) if self.state.fields.length.is_none() => None,
+            _ => length,
+        };
+        let date = if self.state.fields.date { None } else { closing.date };
+        let Some(lines) = self.buffer.get_mut(self.state.end..).and_then(<[u8]>::first_chunk_mut) else {
+            return self.fault(ResponseError::HeadTooLarge);
+        };
+        let mut lines = OwnLines { lines, end: 0 };
+        if let Some(date) = date {
+            lines.put(b"date: ");
+            lines.put(date.as_bytes());
+            lines.put(b"\r\n");
         }
-        match (closing.keep, self.form.http11) {
+        match (closing.keep, self.state.form.http11) {
             (true, true) => {}
-            (true, false) => self.put(b"connection: keep-alive\r\n"),
-            (false, _) => self.put(b"connection: close\r\n"),
+            (true, false) => lines.put(b"connection: keep-alive\r\n"),
+            (false, _) => lines.put(b"connection: close\r\n"),
         }
-        match length {
-            // No length in 204 (RFC 9110, section 8.6); in 304 only the one that a 200 would have had.
-            Some(_) if self.status.code() == 204 => self.put(b"\r\n"),
-            Some(0)
-                if self.status.code() == 304 && self.fields.length.is_none() && announced == Announced::Length(0) =>
-            {
-                self.put(b"\r\n");
-            }
-            Some(length) => self.content_length(length),
-            None if self.form.http11 => self.put(b"transfer-encoding: chunked\r\n\r\n"),
-            None => self.put(b"\r\n"),
+        if let Some(length) = length_line {
+            lines.put(b"content-length: ");
+            lines.put_number(length);
+        } else if length.is_none() && self.state.form.http11 {
+            lines.put(b"transfer-encoding: chunked\r\n\r\n");
+        } else {
+            lines.put(b"\r\n");
         }
-    }
-
-    #[inline]
-    fn content_length(&mut self, length: u64) {
-        // "content-length: ", at most 20 digits, and the head's end.
-        let mut line = *b"content-length: 00000000000000000000\r\n\r\n";
-        let digits = decimal_digits(length);
-        let mut rest = length;
-        for digit in line.get_mut(16..16 + digits).unwrap_or_default().iter_mut().rev() {
-            *digit = b'0' + (rest % 10) as u8;
-            rest /= 10;
-        }
-        self.put(line.get(..16 + digits).unwrap_or_default());
-        self.put(b"\r\n\r\n");
+        self.state.end += lines.end;
     }
 
     const fn delimiter(&self, length: Option<u64>) -> Delimiter {
         match length {
             _ if self.is_without_body() => Delimiter::Nothing(length),
             Some(length) => Delimiter::Length(length),
-            None if self.form.wire && self.form.http11 => Delimiter::Chunked(None),
+            None if self.state.form.wire && self.state.form.http11 => Delimiter::Chunked(None),
             None => Delimiter::End,
         }
     }
 
     /// Whether the client takes this answer to have no body, whatever its head says.
     const fn is_without_body(&self) -> bool {
-        self.form.head_request || self.status.is_bodiless()
+        self.state.form.head_request || self.state.status.is_bodiless()
     }
 
     /// Ends the head of a 101 (Switching Protocols).
     pub(crate) fn end_upgrade_head(&mut self, protocol: &[u8], closing: Closing) -> Result<(), ResponseError> {
-        if self.status.code() != 101 {
+        if self.state.status.code() != 101 {
             self.fault(ResponseError::Status);
         }
         if !is_value(protocol) {
             self.fault(ResponseError::FieldValue);
         }
-        if let Some(error) = self.fault.take() {
+        if let Some(error) = self.state.fault.take() {
             return Err(error);
         }
         self.put(b"connection: upgrade\r\nupgrade: ");
@@ -328,11 +390,11 @@ impl<'b> Output<'b> {
             self.put(b"\r\n");
         }
         self.put(b"\r\n");
-        if let Some(error) = self.fault.take() {
+        if let Some(error) = self.state.fault.take() {
             return Err(error);
         }
-        self.stage = Stage::Raw;
-        self.committed = self.end;
+        self.state.stage = Stage::Raw;
+        self.state.committed = self.state.end;
         Ok(())
     }
 
@@ -362,24 +424,34 @@ impl<'b> Output<'b> {
 
     /// Writes a whole interim answer before the final one, whose head may already have begun. `false` where it has to wait for room.
     pub(crate) fn interim(&mut self, lines: &[u8]) -> bool {
-        if self.buffer.len() - self.end < lines.len() {
+        if self.buffer.len() - self.state.end < lines.len() {
             return false;
         }
-        let head = self.committed..self.end;
-        self.buffer.copy_within(head, self.committed + lines.len());
-        if let Some(place) = self.buffer.get_mut(self.committed..self.committed + lines.len()) {
+        let head = self.state.committed..self.state.end;
+        self.buffer.copy_within(head, self.state.committed + lines.len());
+        if let Some(place) = self.buffer.get_mut(self.state.committed..self.state.committed + lines.len()) {
             place.copy_from_slice(lines);
         }
-        self.end += lines.len();
-        self.committed += lines.len();
-        self.begun = self.begun.map(|_| self.committed);
+        self.state.end += lines.len();
+        self.state.committed += lines.len();
+        self.state.begun = self.state.begun.map(|_| self.state.committed);
         true
+    }
+
+    /// Takes back an interim answer that was begun and never sent.
+    #[cold]
+    fn forget_interim(&mut self) {
+        self.state.end = self.state.committed;
+        self.state.fault = None;
+        self.state.fields = Given::default();
+        self.state.usual = self.state.form.is_usual();
     }
 
     /// Begins an interim answer that fields follow; [`Output::end_interim`] ends it.
     pub(crate) fn begin_interim(&mut self, status: Option<Status>) {
+        self.forget_interim();
         match status {
-            Some(status) if status.is_interim() && status.code() != 101 && self.stage == Stage::Fresh => {
+            Some(status) if status.is_interim() && status.code() != 101 && self.state.stage == Stage::Fresh => {
                 self.status_line(status);
             }
             _ => self.fault(ResponseError::Status),
@@ -389,15 +461,13 @@ impl<'b> Output<'b> {
     /// Ends an interim answer, or takes it back if something was wrong with it or the client knows none.
     pub(crate) fn end_interim(&mut self) -> Result<(), ResponseError> {
         self.put(b"\r\n");
-        self.fields = Given::default();
-        let fault = self.fault.take();
-        if fault.is_some() || !self.form.http11 || !self.form.wire {
-            self.end = self.committed;
-            return fault.map_or(Ok(()), Err);
+        let (end, fault) = (self.state.end, self.state.fault.take());
+        self.forget_interim();
+        if fault.is_none() && self.state.form.http11 && self.state.form.wire {
+            (self.state.end, self.state.committed) = (end, end);
+            self.state.begun = Some(end);
         }
-        self.committed = self.end;
-        self.begun = Some(self.committed);
-        Ok(())
+        fault.map_or(Ok(()), Err)
     }
 
     // ---- the body
@@ -405,11 +475,11 @@ impl<'b> Output<'b> {
     /// Takes in as much of `bytes` as there is room for, and says how much that was.
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, ResponseError> {
-        let written = match self.stage {
+        let written = match self.state.stage {
             Stage::Body(Delimiter::Nothing(None)) => bytes.len(),
             Stage::Body(Delimiter::Nothing(Some(left))) => {
                 let left = left.checked_sub(bytes.len() as u64).ok_or(ResponseError::Length)?;
-                self.stage = Stage::Body(Delimiter::Nothing(Some(left)));
+                self.state.stage = Stage::Body(Delimiter::Nothing(Some(left)));
                 bytes.len()
             }
             Stage::Body(Delimiter::Length(left)) => {
@@ -417,14 +487,14 @@ impl<'b> Output<'b> {
                     return Err(ResponseError::Length);
                 }
                 let written = self.put_some(bytes, 0);
-                self.stage = Stage::Body(Delimiter::Length(left - written as u64));
-                self.committed = self.end;
+                self.state.stage = Stage::Body(Delimiter::Length(left - written as u64));
+                self.state.committed = self.state.end;
                 written
             }
             Stage::Body(Delimiter::Chunked(open)) => self.write_chunk(open, bytes),
             Stage::Body(Delimiter::End) | Stage::Raw => {
                 let written = self.put_some(bytes, 0);
-                self.committed = self.end;
+                self.state.committed = self.state.end;
                 written
             }
             Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
@@ -436,16 +506,16 @@ impl<'b> Output<'b> {
     fn write_chunk(&mut self, open: Option<usize>, bytes: &[u8]) -> usize {
         let mut start = open;
         if start.is_none() {
-            if self.buffer.len() - self.end < CHUNK_HEAD + CHUNK_RESERVE + 1 {
+            if self.buffer.len() - self.state.end < CHUNK_HEAD + CHUNK_RESERVE + 1 {
                 return 0;
             }
-            start = Some(self.end);
+            start = Some(self.state.end);
             self.put(b"0000\r\n");
         }
-        let chunk = self.end - start.map_or(0, |start| start + CHUNK_HEAD);
+        let chunk = self.state.end - start.map_or(0, |start| start + CHUNK_HEAD);
         let room = MAX_CHUNK.saturating_sub(chunk);
         let written = self.put_some(bytes.get(..room).unwrap_or(bytes), CHUNK_RESERVE);
-        self.stage = Stage::Body(Delimiter::Chunked(start));
+        self.state.stage = Stage::Body(Delimiter::Chunked(start));
         if written < bytes.len() {
             self.close_chunk();
         }
@@ -454,11 +524,11 @@ impl<'b> Output<'b> {
 
     /// Closes the open chunk: its size stands in four digits, for which room was left.
     fn close_chunk(&mut self) {
-        let Stage::Body(Delimiter::Chunked(Some(start))) = self.stage else { return };
-        self.stage = Stage::Body(Delimiter::Chunked(None));
-        let size = self.end - start - CHUNK_HEAD;
+        let Stage::Body(Delimiter::Chunked(Some(start))) = self.state.stage else { return };
+        self.state.stage = Stage::Body(Delimiter::Chunked(None));
+        let size = self.state.end - start - CHUNK_HEAD;
         if size == 0 {
-            self.end = start;
+            self.state.end = start;
             return;
         }
         for (place, shift) in (start..start + 4).zip([12, 8, 4, 0]) {
@@ -467,7 +537,7 @@ impl<'b> Output<'b> {
             }
         }
         self.put(b"\r\n");
-        self.committed = self.end;
+        self.state.committed = self.state.end;
     }
 
     /// Lets everything that was written go out.
@@ -478,7 +548,7 @@ impl<'b> Output<'b> {
     /// Ends the body. `false` where the end has to wait for room.
     #[inline]
     pub(crate) fn finish(&mut self) -> Result<bool, ResponseError> {
-        match self.stage {
+        match self.state.stage {
             Stage::Body(Delimiter::Length(0) | Delimiter::End | Delimiter::Nothing(None | Some(_))) => {}
             Stage::Body(Delimiter::Length(_)) => return Err(ResponseError::Length),
             Stage::Body(Delimiter::Chunked(_)) => {
@@ -487,50 +557,56 @@ impl<'b> Output<'b> {
                     return Ok(false);
                 }
                 self.put(b"\r\n");
-                self.committed = self.end;
+                self.state.committed = self.state.end;
             }
             Stage::Raw | Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
         }
-        self.stage = Stage::Done;
+        self.state.stage = Stage::Done;
         Ok(true)
     }
 
     /// Begins the trailer section: `false` where it has to wait for room.
     pub(crate) fn begin_trailers(&mut self) -> bool {
         self.close_chunk();
-        match self.stage {
+        match self.state.stage {
             Stage::Body(Delimiter::Chunked(None)) => self.end_chunked(b"0\r\n"),
             // Elsewhere there is no place for trailers: they are left out (RFC 9110, section 6.5.1).
             _ => true,
         }
     }
 
-    /// Writes one trailer field into an open trailer section.
-    pub(crate) fn trailer(&mut self, name: &[u8], value: &[u8]) {
-        let end = self.end;
-        let begun = self.begun.replace(self.committed);
-        self.field(name, value);
-        self.begun = begun;
-        if self.fields.date {
-            self.fault(ResponseError::Reserved);
+    /// Writes one trailer field into an open trailer section. `false` where it has to wait for room.
+    pub(crate) fn trailer(&mut self, name: &[u8], value: &[u8]) -> Result<bool, ResponseError> {
+        match check_name(name) {
+            Name::Plain if is_value(value) => {}
+            Name::Plain => return Err(ResponseError::FieldValue),
+            Name::Date => return Err(ResponseError::Reserved),
+            Name::Refused(error) => return Err(error),
         }
-        if !matches!(self.stage, Stage::Body(Delimiter::Chunked(_))) {
-            self.end = end;
+        if !matches!(self.state.stage, Stage::Body(Delimiter::Chunked(_))) {
+            return Ok(true);
         }
+        let length = name.len() + value.len() + 4;
+        if length + 2 > self.buffer.len() {
+            return Err(ResponseError::HeadTooLarge);
+        }
+        // The empty line that ends the section always has its room.
+        if self.buffer.len() - self.state.end < length + 2 {
+            self.state.committed = self.state.end;
+            return Ok(false);
+        }
+        for part in [name, b": ", value, b"\r\n"] {
+            self.put(part);
+        }
+        Ok(true)
     }
 
     /// Ends the trailer section and with it the body.
     pub(crate) fn end_trailers(&mut self) -> Result<bool, ResponseError> {
-        if let Some(error) = self.fault.take() {
-            return Err(error);
-        }
-        if matches!(self.stage, Stage::Body(Delimiter::Chunked(_))) {
+        if matches!(self.state.stage, Stage::Body(Delimiter::Chunked(_))) {
             self.put(b"\r\n");
-            if let Some(error) = self.fault.take() {
-                return Err(error);
-            }
-            self.committed = self.end;
-            self.stage = Stage::Done;
+            self.state.committed = self.state.end;
+            self.state.stage = Stage::Done;
             return Ok(true);
         }
         self.finish()
@@ -538,7 +614,7 @@ impl<'b> Output<'b> {
 
     /// The last chunk's line, kept back until what follows it is there.
     fn end_chunked(&mut self, line: &[u8]) -> bool {
-        if self.buffer.len() - self.end < line.len() + 2 {
+        if self.buffer.len() - self.state.end < line.len() + 2 {
             return false;
         }
         self.put(line);
@@ -547,7 +623,7 @@ impl<'b> Output<'b> {
 
     /// Ends an upgraded connection.
     pub(crate) fn finish_raw(&mut self) {
-        self.stage = Stage::Done;
+        self.state.stage = Stage::Done;
     }
 
     // ---- what goes out
@@ -555,91 +631,87 @@ impl<'b> Output<'b> {
     /// Bytes that may go out.
     #[inline]
     pub(crate) fn pending(&self) -> &[u8] {
-        self.buffer.get(self.sent..self.committed).unwrap_or_default()
+        self.buffer.get(self.state.sent..self.state.committed).unwrap_or_default()
     }
 
     /// `count` of the pending bytes went out.
     pub(crate) fn wrote(&mut self, count: usize) {
-        self.sent = (self.sent + count).min(self.committed);
-        if self.begun.is_some_and(|begun| self.sent > begun.max(self.floor)) {
-            self.begun = None;
+        self.state.sent = (self.state.sent + count).min(self.state.committed);
+        if self.state.begun.is_some_and(|begun| self.state.sent > begun.max(self.state.floor)) {
+            self.state.begun = None;
         }
-        if self.sent == self.committed {
-            self.buffer.copy_within(self.committed..self.end, self.floor);
-            let moved = self.committed - self.floor;
-            self.end -= moved;
-            self.begun = self.begun.map(|begun| begun - moved.min(begun));
-            if let Stage::Body(Delimiter::Chunked(Some(start))) = &mut self.stage {
+        if self.state.sent == self.state.committed {
+            self.buffer.copy_within(self.state.committed..self.state.end, self.state.floor);
+            let moved = self.state.committed - self.state.floor;
+            self.state.end -= moved;
+            self.state.begun = self.state.begun.map(|begun| begun - moved.min(begun));
+            if let Stage::Body(Delimiter::Chunked(Some(start))) = &mut self.state.stage {
                 *start -= moved;
             }
-            (self.sent, self.committed) = (self.floor, self.floor);
+            (self.state.sent, self.state.committed) = (self.state.floor, self.state.floor);
         }
     }
 
     /// Takes the answer back to where it began. `false` if a byte of its final head went out.
     pub(crate) fn rewind(&mut self) -> bool {
-        let Some(begun) = self.begun else { return false };
-        self.end = begun;
-        self.committed = begun;
-        self.sent = self.sent.min(begun);
-        self.floor = 0;
-        self.length = None;
-        self.stage = Stage::Fresh;
-        self.fault = None;
-        self.fields = Given::default();
+        let Some(begun) = self.state.begun else { return false };
+        self.state.end = begun;
+        self.state.committed = begun;
+        self.state.sent = self.state.sent.min(begun);
+        self.state.floor = 0;
+        self.state.length = None;
+        self.state.stage = Stage::Fresh;
+        self.state.fault = None;
+        self.state.fields = Given::default();
+        self.state.usual = false;
         true
+    }
+
+    /// Gives up everything that hasn't gone out.
+    pub(crate) fn give_up(&mut self) {
+        self.state.end = self.state.sent;
+        self.state.committed = self.state.sent;
     }
 
     /// Gives up a head that was begun but never ended, so that what is pending may go out.
     pub(crate) fn abandon(&mut self) {
-        self.end = self.committed;
+        self.state.end = self.state.committed;
     }
 
     #[inline]
     pub(crate) const fn stage(&self) -> Stage {
-        self.stage
+        self.state.stage
     }
 
     /// Whether the answer's body ends with the connection.
     #[inline]
     pub(crate) const fn ends_with_connection(&self) -> bool {
-        matches!(self.stage, Stage::Body(Delimiter::End))
+        matches!(self.state.stage, Stage::Body(Delimiter::End))
     }
 
     /// The fields of a plain answer, once they are complete.
     pub(crate) fn plain_head(&self) -> Option<&[u8]> {
-        match self.stage {
-            Stage::Body(_) | Stage::Done if !self.form.wire => self.buffer.get(..self.floor),
+        match self.state.stage {
+            Stage::Body(_) | Stage::Done if !self.state.form.wire => self.buffer.get(..self.state.floor),
             _ => None,
         }
     }
 
     pub(crate) const fn status(&self) -> Status {
-        self.status
+        self.state.status
     }
 
     pub(crate) const fn length(&self) -> Option<u64> {
-        self.length
+        self.state.length
     }
 
     pub(crate) const fn is_done(&self) -> bool {
-        matches!(self.stage, Stage::Done)
+        matches!(self.state.stage, Stage::Done)
     }
 
     /// The length that the handler declared.
     pub(crate) const fn declared(&self) -> Option<u64> {
-        self.fields.length
-    }
-
-    /// What was wrong with what was written last.
-    pub(crate) fn check(&mut self) -> Result<(), ResponseError> {
-        self.fault.take().map_or(Ok(()), Err)
-    }
-
-    /// `sent` and `committed`.
-    #[inline]
-    pub(crate) const fn marks(&self) -> (usize, usize) {
-        (self.sent, self.committed)
+        self.state.fields.length
     }
 
     // ---- helpers
@@ -647,21 +719,23 @@ impl<'b> Output<'b> {
     /// Offset that the handler's fields may reach up to: the engine's own lines have their room behind it.
     #[inline]
     fn head_cap(&self) -> usize {
-        self.begun.unwrap_or(self.committed) + (self.form.head_bytes as usize).saturating_sub(OWN_LINES)
+        self.state.begun.unwrap_or(self.state.committed)
+            + (self.state.form.head_bytes as usize).saturating_sub(OWN_LINES)
     }
 
     #[inline]
     fn fault(&mut self, error: ResponseError) {
-        self.fault.get_or_insert(error);
+        self.state.fault.get_or_insert(error);
+        self.state.usual = false;
     }
 
     /// Appends all of `bytes`, or notes that the head is too large.
-    #[inline]
+    #[inline(always)]
     fn put(&mut self, bytes: &[u8]) {
-        match self.buffer.get_mut(self.end..self.end + bytes.len()) {
+        match self.buffer.get_mut(self.state.end..self.state.end + bytes.len()) {
             Some(place) => {
                 place.copy_from_slice(bytes);
-                self.end += bytes.len();
+                self.state.end += bytes.len();
             }
             None => self.fault(ResponseError::HeadTooLarge),
         }
@@ -670,14 +744,73 @@ impl<'b> Output<'b> {
     /// Appends what there is room for, `reserve` bytes left free.
     #[inline]
     fn put_some(&mut self, bytes: &[u8], reserve: usize) -> usize {
-        let free = self.buffer.get_mut(self.end..).unwrap_or_default();
+        let free = self.buffer.get_mut(self.state.end..).unwrap_or_default();
         let count = bytes.len().min(free.len().saturating_sub(reserve));
         if let (Some(place), Some(bytes)) = (free.get_mut(..count), bytes.get(..count)) {
             place.copy_from_slice(bytes);
         }
-        self.end += count;
+        self.state.end += count;
         count
     }
+}
+
+/// The engine's own lines at the end of a head, in room that is large enough for all of them.
+struct OwnLines<'l> {
+    lines: &'l mut [u8; OWN_LINES],
+    end: usize,
+}
+
+impl OwnLines<'_> {
+    #[inline]
+    fn put<const N: usize>(&mut self, bytes: &[u8; N]) {
+        if let Some(place) = self.lines.get_mut(self.end..).and_then(<[u8]>::first_chunk_mut) {
+            *place = *bytes;
+            self.end += N;
+        }
+    }
+
+    /// A number, and the head's end.
+    #[inline]
+    fn put_number(&mut self, number: u64) {
+        if let Some(place) = self.lines.get_mut(self.end..).and_then(<[u8]>::first_chunk_mut) {
+            self.end += put_number(place, number);
+        }
+    }
+}
+
+/// Writes a number in decimal, and a head's end; gives the number of bytes.
+#[inline]
+fn put_number(place: &mut [u8; MAX_DIGITS + 4], number: u64) -> usize {
+    // Most bodies are short.
+    match u8::try_from(number) {
+        Ok(small @ 0..10) => put_digits(place, [b'0' + small]),
+        Ok(small @ 10..100) => put_digits(place, [b'0' + small / 10, b'0' + small % 10]),
+        _ => put_large_number(place, number),
+    }
+}
+
+#[inline]
+fn put_digits<const N: usize>(place: &mut [u8; MAX_DIGITS + 4], digits: [u8; N]) -> usize {
+    if let Some((to, rest)) = place.split_first_chunk_mut() {
+        *to = digits;
+        if let Some(end) = rest.first_chunk_mut() {
+            *end = *b"\r\n\r\n";
+        }
+    }
+    N + 4
+}
+
+fn put_large_number(place: &mut [u8; MAX_DIGITS + 4], number: u64) -> usize {
+    let count = number.checked_ilog10().map_or(1, |log| log as usize + 1);
+    let mut rest = number;
+    for digit in place.get_mut(..count).unwrap_or_default().iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+    }
+    if let Some(end) = place.get_mut(count..).and_then(<[u8]>::first_chunk_mut) {
+        *end = *b"\r\n\r\n";
+    }
+    count + 4
 }
 
 /// Formats into the head, as far as `cap`.
@@ -688,7 +821,7 @@ struct Writer<'o, 'b> {
 
 impl core::fmt::Write for Writer<'_, '_> {
     fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        if self.output.end + text.len() > self.cap {
+        if self.output.state.end + text.len() > self.cap {
             return Err(core::fmt::Error);
         }
         self.output.put(text.as_bytes());
@@ -748,15 +881,6 @@ const fn are_value_bytes(mut bytes: &[u8]) -> bool {
     true
 }
 
-/// Number of decimal digits of `value`.
-#[inline]
-const fn decimal_digits(value: u64) -> usize {
-    match value.checked_ilog10() {
-        Some(log) => log as usize + 1,
-        None => 1,
-    }
-}
-
 const ONES: u64 = 0x0101_0101_0101_0101;
 const HEX: &[u8; 16] = b"0123456789abcdef";
 /// `0000` and CR LF.
@@ -765,5 +889,9 @@ const CHUNK_HEAD: usize = 6;
 const CHUNK_RESERVE: usize = 7;
 /// What four digits count.
 const MAX_CHUNK: usize = 0xffff;
+/// The engine's own lines in most answers, but for the date and the digits.
+const USUAL_LINES: &[u8; 53] = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-length: ";
+/// Digits of the largest length.
+const MAX_DIGITS: usize = 20;
 /// The longest `date`, `connection`, `content-length` or `transfer-encoding` lines and the head's end.
 const OWN_LINES: usize = 128;

@@ -3,24 +3,27 @@
 //! Such a host has a method, a target, fields and a body from somewhere (an event, a function call), and wants a status, fields
 //! and a body back, without anything that frames a message or manages a connection.
 
-use core::{cell::Ref, fmt};
+use core::{
+    cell::{Cell, Ref, RefCell},
+    fmt,
+};
 
 use crate::http1::{
     decode::Decoder,
     fields::{Field, Span},
     framing::{BodyFraming, Framing},
-    head::{Head, Known, Parts},
+    head::{Head, HeadRef, Known, Parts},
     limits::Limits,
     method::Version,
     status::Status,
 };
 
 use super::{
-    Exchange, Memory, RequestContext, Verdict,
+    Exchange, ExchangeState, RequestContext, Verdict,
     failure::Failure,
     handler::Sent,
-    input::Input,
-    output::{Form, Output},
+    input::{Input, InputState},
+    output::{Form, Output, OutputState},
 };
 
 /// Where the parts of a plain request's head stand in its bytes.
@@ -42,6 +45,8 @@ pub struct PlainMemory<'b> {
     pub input: &'b mut [u8],
     /// Bytes of the body that are there.
     pub filled: usize,
+    /// What lasts from request to request.
+    pub state: &'b mut ExchangeState,
     /// Where the answer is put together: its fields, and as much of its body as there is room for at a time.
     pub output: &'b mut [u8],
     /// The handler's scratch memory.
@@ -96,7 +101,7 @@ impl<'b> Exchange<'b> {
     /// The exchange of a plain request. Interim answers are left out and upgrades refused; `HEAD` and the statuses without a body get
     /// none, and declared lengths are held to, as on a connection.
     #[must_use]
-    pub fn plain(head: Head<'b>, memory: PlainMemory<'b>, context: RequestContext<'b>, limits: &'b Limits) -> Self {
+    pub fn plain(head: Head<'b>, memory: PlainMemory<'b>, context: &'b RequestContext<'b>, limits: &'b Limits) -> Self {
         let decoder = match head.framing().body {
             BodyFraming::Length(bytes) => Decoder::Length(bytes),
             BodyFraming::Chunked => Decoder::UntilEnd,
@@ -107,13 +112,26 @@ impl<'b> Exchange<'b> {
             head_request: head.parts.method == Known::Head,
             head_bytes: limits.response_head_bytes,
         };
-        let memory = Memory {
-            input: Input::new(memory.input, memory.filled, decoder, &mut []),
-            output: Output::new(memory.output, 0, 0, form),
+        let ExchangeState { parts, input, output } = memory.state;
+        *parts = head.parts;
+        *input = InputState::NEW;
+        input.end = memory.filled.min(memory.input.len());
+        input.enter(0, decoder);
+        *output = OutputState::NEW;
+        output.enter(form);
+        Self {
+            head: HeadRef { bytes: head.bytes, table: head.table, parts },
+            context,
+            limits,
+            input: RefCell::new(Input { state: input, buffer: memory.input, table: &mut [] }),
+            output: RefCell::new(Output { state: output, buffer: memory.output }),
+            want: Cell::default(),
+            keep: Cell::new(true),
+            expects: Cell::new(false),
+            can_upgrade: false,
             #[cfg(feature = "arena")]
             arena: memory.arena,
-        };
-        Self::new(head, memory, context, limits)
+        }
     }
 
     /// The answer's head, as soon as it is complete; then [`Exchange::drain`] gives the body.
@@ -127,7 +145,7 @@ impl<'b> Exchange<'b> {
     /// Ends a plain exchange with what its handler gave. A failure is answered now if nothing of the answer was looked at yet, neither its
     /// head nor its body.
     pub fn end(&self, result: Result<Sent, Failure>) -> PlainEnd {
-        match self.ended(result).verdict {
+        match self.ended(result) {
             Verdict::Keep | Verdict::Close if self.output.try_borrow().is_ok_and(|output| output.is_done()) => {
                 PlainEnd::Answered
             }

@@ -32,43 +32,43 @@ impl<'x> Request<'x> {
     #[must_use]
     #[inline]
     pub fn method(&self) -> Method<'x> {
-        self.exchange.head.method()
+        self.exchange.head.head().method()
     }
 
     /// The request target as the client wrote it (RFC 9112, section 3.2).
     #[must_use]
     pub fn target(&self) -> &'x str {
-        self.exchange.head.target()
+        self.exchange.head.head().target()
     }
 
     /// The target's path, still percent-encoded; `*` for `OPTIONS *`.
     #[must_use]
     pub fn path(&self) -> &'x str {
-        self.exchange.head.path()
+        self.exchange.head.head().path()
     }
 
     /// What follows the target's first `?`, still percent-encoded; `None` without a `?`.
     #[must_use]
     pub fn query(&self) -> Option<&'x str> {
-        self.exchange.head.query()
+        self.exchange.head.head().query()
     }
 
     /// Whom the request is for: the absolute target's authority, else `Host`.
     #[must_use]
     pub fn authority(&self) -> &'x str {
-        self.exchange.head.authority()
+        self.exchange.head.head().authority()
     }
 
     /// The version.
     #[must_use]
     pub fn version(&self) -> Version {
-        self.exchange.head.version()
+        self.exchange.head.head().version()
     }
 
     /// All header fields.
     #[must_use]
     pub fn headers(&self) -> Fields<'x> {
-        self.exchange.head.fields()
+        self.exchange.head.head().fields()
     }
 
     /// The value of the first header field with this name, whatever its case; `None` also where it isn't UTF-8 (see
@@ -81,13 +81,13 @@ impl<'x> Request<'x> {
     /// The whole head.
     #[must_use]
     pub fn head(&self) -> Head<'x> {
-        self.exchange.head
+        self.exchange.head.head()
     }
 
     /// Length of the body if it was declared: 0 where there is none, `None` if it is chunked.
     #[must_use]
     pub fn content_length(&self) -> Option<u64> {
-        match self.exchange.head.framing().body {
+        match self.exchange.head.head().framing().body {
             BodyFraming::Length(bytes) => Some(bytes),
             BodyFraming::Chunked => None,
         }

@@ -33,7 +33,7 @@ impl<'x> Response<'x> {
 
     /// Begins the answer. A number that can't be a final status (or 101, with [`ResponseHead::upgrade`]) is an error that the
     /// head's end gives.
-    #[inline]
+    #[inline(always)]
     pub fn status(self, status: u16) -> ResponseHead<'x> {
         if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
             output.begin(Status::new(status));
@@ -127,7 +127,7 @@ impl<'x> ResponseHead<'x> {
     }
 
     /// Adds field lines that were checked when the program was compiled.
-    #[inline]
+    #[inline(always)]
     pub fn lines(self, lines: FieldLines) -> Self {
         if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
             output.lines(lines.0);
@@ -158,6 +158,9 @@ impl<'x> ResponseHead<'x> {
     pub async fn body(self, body: impl AsRef<[u8]>) -> Result<Sent, Failure> {
         let exchange = self.exchange;
         let mut rest = body.as_ref();
+        if exchange.answer(rest) {
+            return Ok(Sent(()));
+        }
         exchange.end_head(Announced::Length(rest.len() as u64))?;
         {
             let mut output = exchange.output.try_borrow_mut().map_err(|_| BUSY)?;
@@ -221,7 +224,7 @@ impl<'x> ResponseHead<'x> {
         if !exchange.can_upgrade || !read {
             return Err(ResponseError::UpgradeNotOffered.into());
         }
-        let closing = Closing { date: exchange.date.get(), keep: false };
+        let closing = Closing { date: exchange.context.date.get(), keep: false };
         exchange.output.try_borrow_mut().map_err(|_| BUSY)?.end_upgrade_head(protocol.as_bytes(), closing)?;
         exchange.close_after();
         exchange.input.try_borrow_mut().map_err(|_| BUSY)?.upgrade();
@@ -287,10 +290,8 @@ impl BodyStream<'_> {
             room(exchange, || Ok(exchange.output.try_borrow_mut().map_err(|_| BUSY)?.begin_trailers())).await?;
             self.trailers = true;
         }
-        let mut output = self.exchange.output.try_borrow_mut().map_err(|_| BUSY)?;
-        output.trailer(name.as_bytes(), value.as_ref());
-        output.check()?;
-        Ok(())
+        let (exchange, name, value) = (self.exchange, name.as_bytes(), value.as_ref());
+        room(exchange, || exchange.output.try_borrow_mut().map_err(|_| BUSY)?.trailer(name, value)).await
     }
 
     /// Ends the body.

@@ -135,7 +135,11 @@ impl<'a> Fields<'a> {
 
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_map().entries(self.iter().map(|(name, value)| (name, value.escape_ascii()))).finish()
+        let mut map = f.debug_map();
+        for (name, value) in self.iter() {
+            map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
+        }
+        map.finish()
     }
 }
 
@@ -163,7 +167,7 @@ pub(crate) fn read<'b>(
     let mut count = 0;
     let mut at = from;
     loop {
-        let rest = bytes.get(at..).unwrap_or_default();
+        let Some(rest) = bytes.get(at..) else { return Ok(None) };
         let end = match httparse::parse_headers(rest, &mut batch) {
             Ok(httparse::Status::Complete((length, headers))) => {
                 let parsed = headers.len();
@@ -173,30 +177,29 @@ pub(crate) fn read<'b>(
             Err(httparse::Error::TooManyHeaders) => None,
             Err(error) => return Err(reject(error)),
         };
-        let headers = batch.get(..end.map_or(BATCH, |(_, parsed)| parsed)).unwrap_or_default();
-        for header in headers {
+        let Some(headers) = batch.get(..end.map_or(BATCH, |(_, parsed)| parsed)) else { return Ok(None) };
+        let Some(entries) = table.get_mut(count..count + headers.len()) else { return Err(Reject::TooManyFields) };
+        for (header, entry) in headers.iter().zip(entries) {
             let (name, value) = (header.name.as_bytes(), header.value);
             let name_start = name.as_ptr().addr().wrapping_sub(base);
             let value_start = value.as_ptr().addr().wrapping_sub(base);
-            let field = Field {
+            // Every line follows another one's line end; the first line's is looked at by whoever read that.
+            if name_start > from && bytes.get(name_start.wrapping_sub(2)) != Some(&b'\r') {
+                return Err(Reject::BareLf);
+            }
+            *entry = Field {
                 name: Span::new(name_start, name_start.wrapping_add(name.len())),
                 value: Span::new(value_start, value_start.wrapping_add(value.len())),
             };
-            // Every line but the section's first follows another one's line end.
-            if count > 0 && bytes.get(name_start.wrapping_sub(2)) != Some(&b'\r') {
-                return Err(Reject::BareLf);
-            }
-            let Some(entry) = table.get_mut(count) else { return Err(Reject::TooManyFields) };
-            *entry = field;
-            count += 1;
-            note(name, value, field);
+            note(name, value, *entry);
         }
+        count += headers.len();
         if let Some((end, _)) = end {
-            let ends = if count > 0 { b"\r\n\r\n".as_slice() } else { b"\r\n" };
-            return match bytes.get(..end) {
-                Some(section) if section.ends_with(ends) => Ok(Some(Section { count, end })),
-                _ => Err(Reject::BareLf),
-            };
+            // The last field's line end, if there is one, and the empty line's.
+            let Some(ending) = bytes.get(..end) else { return Ok(None) };
+            let is_strict =
+                if count > 0 { ending.last_chunk() == Some(b"\r\n\r\n") } else { ending.last_chunk() == Some(b"\r\n") };
+            return if is_strict { Ok(Some(Section { count, end })) } else { Err(Reject::BareLf) };
         }
         // The batch is full and there is more: go on after the last line that it holds.
         let last =
@@ -240,4 +243,4 @@ fn reject(error: httparse::Error) -> Reject {
 }
 
 /// Fields that httparse is given room for at a time: more than a browser sends, few enough to be cheap to clear.
-const BATCH: usize = 16;
+const BATCH: usize = 12;

@@ -85,6 +85,18 @@ pub struct Framing {
     pub upgrade: bool,
 }
 
+impl Framing {
+    /// The framing of a request in HTTP/1.1 that says nothing about it: no body, and the connection is kept.
+    pub(crate) const DEFAULT: Self =
+        Self { body: BodyFraming::Length(0), keep_alive: true, expect_continue: false, upgrade: false };
+
+    /// Whether more than the head may be read for the request.
+    #[inline]
+    pub(crate) const fn reads_on(&self) -> bool {
+        self.upgrade || !matches!(self.body, BodyFraming::Length(0))
+    }
+}
+
 /// How a request body is delimited. A request is never delimited by the connection's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum BodyFraming {
@@ -102,8 +114,8 @@ pub enum BodyFraming {
 /// # Errors
 ///
 /// The [`Reject`] that names what is wrong; the connection closes after its answer.
-#[inline]
 pub fn framing(facts: &Facts) -> Result<Framing, Reject> {
+    let http11 = facts.version == Version::Http11;
     let body = match (facts.transfer_encoding, facts.content_length) {
         (TransferEncoding::Absent, ContentLength::Absent) => BodyFraming::Length(0),
         (TransferEncoding::Absent, ContentLength::Bytes(bytes)) => BodyFraming::Length(bytes),
@@ -116,7 +128,6 @@ pub fn framing(facts: &Facts) -> Result<Framing, Reject> {
         (TransferEncoding::Invalid, ContentLength::Absent) => return Err(Reject::TransferEncoding),
         _ => return Err(Reject::LengthAndEncoding),
     };
-    let http11 = facts.version == Version::Http11;
     if facts.expect == Expect::Other {
         return Err(Reject::Expectation);
     }

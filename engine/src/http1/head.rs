@@ -91,6 +91,21 @@ impl<'b> Head<'b> {
     }
 }
 
+/// A head whose parts stand elsewhere: what an exchange holds.
+#[derive(Clone, Copy)]
+pub(crate) struct HeadRef<'b> {
+    pub(crate) bytes: &'b [u8],
+    pub(crate) table: &'b [Field],
+    pub(crate) parts: &'b Parts,
+}
+
+impl<'b> HeadRef<'b> {
+    #[inline]
+    pub(crate) const fn head(&self) -> Head<'b> {
+        Head { bytes: self.bytes, table: self.table, parts: *self.parts }
+    }
+}
+
 /// A head without its bytes: spans, and the verdict on its framing.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Parts {
@@ -106,6 +121,20 @@ pub(crate) struct Parts {
     pub(crate) length: usize,
 }
 
+impl Parts {
+    /// The parts of no head.
+    pub(crate) const NONE: Self = Self {
+        method: Known::Get,
+        version: Version::Http11,
+        target: Span::EMPTY,
+        path_and_query: Span::EMPTY,
+        authority: Span::EMPTY,
+        framing: Framing::DEFAULT,
+        fields: 0,
+        length: 0,
+    };
+}
+
 /// The methods that the engine itself tells apart, and the name of any other.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Known {
@@ -115,107 +144,129 @@ pub(crate) enum Known {
     Other(Span),
 }
 
-/// Reads a head from the front of `bytes`; `None` where it isn't there whole.
+/// Reads a head from the front of `bytes` into `parts`; `false` where it isn't there whole.
 ///
 /// `head_bytes` bounds it, since the memory at hand may be smaller than the limit. The verdict depends on nothing but
 /// the bytes and the limits: a head that comes in pieces is read as one that comes at once.
-#[inline]
+// A function of its own: inlined into the loop that serves, it would have no registers left.
+#[inline(never)]
 pub(crate) fn parse(
     bytes: &[u8],
     head_bytes: usize,
     table: &mut [Field],
+    known: &mut KnownHost,
     limits: &Limits,
-) -> Result<Option<Parts>, Reject> {
+    parts: &mut Parts,
+) -> Result<bool, Reject> {
     let window = bytes.get(..head_bytes).unwrap_or(bytes);
-    let full = window.len() >= head_bytes;
-    let Some(line) = request_line(window, limits)? else {
-        return if full { Err(Reject::RequestLineTooLong) } else { Ok(None) };
+    let fields_at = match usual_line(window, limits, parts) {
+        Some(at) => at,
+        None => match unusual_line(window, limits, parts)? {
+            Some(at) => at,
+            None if window.len() >= head_bytes => return Err(Reject::RequestLineTooLong),
+            None => return Ok(false),
+        },
     };
 
     let cap = usize::from(limits.header_fields).min(table.len());
-    let mut facts = Facts::new(line.version);
+    let Some(table) = table.get_mut(..cap) else { return Ok(false) };
     let mut host = Host::Absent;
-    let section = fields::read(window, line.end, table.get_mut(..cap).unwrap_or_default(), |name, value, field| {
-        if name.len() == 4 && is(name, b"host") {
+    let mut facts = None;
+    let version = parts.version;
+    let section = fields::read(window, fields_at, table, |name, value, field| match name.len() {
+        4 if is(name, b"host") => {
             host = match host {
                 Host::Absent => Host::Once(field.value),
                 _ => Host::Repeated,
             };
-        } else {
-            facts.note(name, value);
         }
+        // The lengths of the names that frame; the others are not even looked at.
+        6 | 7 | 10 | 14 | 17 => note(&mut facts, version, name, value),
+        _ => {}
     })?;
     let Some(section) = section else {
-        return if full { Err(Reject::HeadTooLarge) } else { Ok(None) };
+        return if window.len() < head_bytes { Ok(false) } else { Err(Reject::HeadTooLarge) };
     };
 
-    let authority = host_authority(window, &line, host)?;
-    let framing = framing(&facts)?;
-    if let BodyFraming::Length(length) = framing.body
+    check_host(window, host, known, parts)?;
+    parts.framing = match facts {
+        // Nothing was said about it.
+        None if version == Version::Http11 => Framing::DEFAULT,
+        None => framing(&Facts::new(version))?,
+        Some(facts) => framing(&facts)?,
+    };
+    if let BodyFraming::Length(length) = parts.framing.body
         && length > limits.body_bytes
     {
         return Err(Reject::BodyTooLarge);
     }
-    Ok(Some(Parts {
-        method: line.method,
-        version: line.version,
-        target: line.target,
-        path_and_query: line.path_and_query,
-        authority,
-        framing,
-        fields: section.count,
-        length: section.end,
-    }))
+    (parts.fields, parts.length) = (section.count, section.end);
+    Ok(true)
 }
 
-/// A request line, checked.
-struct Line {
-    method: Known,
-    version: Version,
-    target: Span,
-    path_and_query: Span,
-    /// The authority of an absolute target.
-    authority: Option<Span>,
-    /// Offset after the line end.
-    end: usize,
+/// Takes in a field that may say something of the framing: its name is as long as one that does.
+#[inline(never)]
+fn note(facts: &mut Option<Facts>, version: Version, name: &[u8], value: &[u8]) {
+    facts.get_or_insert_with(|| Facts::new(version)).note(name, value);
 }
 
-/// Reads the request line. The answer for a prefix is the answer for the whole: bytes are judged from left to right.
+/// Reads a request line of the form `GET /target HTTP/1.1`, as nearly all are, and gives the offset behind it. `None` says nothing.
 #[inline]
-fn request_line(bytes: &[u8], limits: &Limits) -> Result<Option<Line>, Reject> {
+fn usual_line(bytes: &[u8], limits: &Limits, parts: &mut Parts) -> Option<usize> {
+    let (method, rest) = bytes.split_first_chunk()?;
+    if u32::from_ne_bytes(*method) != u32::from_ne_bytes(*b"GET ") || rest.first() != Some(&b'/') {
+        return None;
+    }
+    let length = rest.iter().position(|byte| !is_target(*byte))?;
+    let ending: &[u8; 11] = rest.get(length..)?.first_chunk()?;
+    let end = method.len() + length + ending.len();
+    if ending != b" HTTP/1.1\r\n" || end > limits.request_line_bytes as usize {
+        return None;
+    }
+    parts.method = Known::Get;
+    parts.version = Version::Http11;
+    parts.target = Span::new(method.len(), method.len() + length);
+    parts.path_and_query = parts.target;
+    parts.authority = Span::EMPTY;
+    Some(end)
+}
+
+/// Reads any request line, and gives the offset behind it; `None` if it isn't there whole. The answer for a prefix is the answer for the
+/// whole: bytes are judged from left to right.
+#[inline(never)]
+fn unusual_line(bytes: &[u8], limits: &Limits, parts: &mut Parts) -> Result<Option<usize>, Reject> {
     let cap = limits.request_line_bytes as usize;
     let bytes = bytes.get(..cap).unwrap_or(bytes);
-    let (method, from) = match bytes.first_chunk() {
-        Some(b"GET ") => (Known::Get, 4),
-        _ => match other_method(bytes)? {
-            Some(found) => found,
-            None => return Ok(None),
-        },
-    };
-    let length = bytes.get(from..).unwrap_or_default().iter().take_while(|byte| is_target(**byte)).count();
+    let Some((method, from)) = method(bytes)? else { return Ok(None) };
+    let rest = bytes.get(from..).unwrap_or_default();
+    let length = rest.iter().position(|byte| !is_target(*byte)).unwrap_or(rest.len());
     let space = from + length;
-    let end = space + b" HTTP/1.1\r\n".len();
-    if bytes.get(space..end) == Some(b" HTTP/1.1\r\n") && bytes.get(from) == Some(&b'/') {
-        let target = Span::new(from, space);
-        return Ok(Some(Line {
-            method,
-            version: Version::Http11,
-            target,
-            path_and_query: target,
-            authority: None,
-            end,
-        }));
+    if space >= cap {
+        return Err(Reject::RequestLineTooLong);
     }
-    unusual_line(bytes, cap, method, from, space)
+    match rest.get(length) {
+        None => return Ok(None),
+        Some(b' ') if length > 0 => {}
+        Some(b' ' | b'\r' | b'\n' | b'\t') => return Err(Reject::RequestLine),
+        Some(_) => return Err(Reject::Target),
+    }
+    let Some(version) = version(rest.get(length + 1..).unwrap_or_default())? else {
+        return if bytes.len() < cap { Ok(None) } else { Err(Reject::RequestLineTooLong) };
+    };
+    (parts.method, parts.version) = (method, version);
+    parts.target = Span::new(from, space);
+    (parts.path_and_query, parts.authority) = target_form(bytes, method, parts.target)?;
+    Ok(Some(space + b" HTTP/1.1\r\n".len()))
 }
 
-/// A method other than `GET`, and where the target starts.
-fn other_method(bytes: &[u8]) -> Result<Option<(Known, usize)>, Reject> {
+/// The method, and where the target starts.
+fn method(bytes: &[u8]) -> Result<Option<(Known, usize)>, Reject> {
     let window = bytes.get(..=Method::MAX_LEN).unwrap_or(bytes);
     let length = window.iter().take_while(|byte| is_tchar(**byte)).count();
     match window.get(length) {
         Some(b' ') if length > 0 => {
             let method = match window.get(..length) {
+                Some(b"GET") => Known::Get,
                 Some(b"POST") => Known::Post,
                 Some(b"HEAD") => Known::Head,
                 _ => Known::Other(Span::new(0, length)),
@@ -226,30 +277,6 @@ fn other_method(bytes: &[u8]) -> Result<Option<(Known, usize)>, Reject> {
         None if length > Method::MAX_LEN => Err(Reject::MethodTooLong),
         None => Ok(None),
     }
-}
-
-/// Every request line but the one in a thousand that isn't `METHOD /target HTTP/1.1`, and every one that is refused.
-#[cold]
-fn unusual_line(bytes: &[u8], cap: usize, method: Known, from: usize, space: usize) -> Result<Option<Line>, Reject> {
-    if space >= cap {
-        return Err(Reject::RequestLineTooLong);
-    }
-    match bytes.get(space) {
-        None => return Ok(None),
-        Some(b' ') if space > from => {}
-        Some(b' ' | b'\r' | b'\n' | b'\t') => return Err(Reject::RequestLine),
-        Some(_) => return Err(Reject::Target),
-    }
-    let rest = bytes.get(space + 1..).unwrap_or_default();
-    let version = match version(rest)? {
-        Some(version) => version,
-        None if bytes.len() >= cap => return Err(Reject::RequestLineTooLong),
-        None => return Ok(None),
-    };
-    let end = space + b" HTTP/1.1\r\n".len();
-    let target = Span::new(from, space);
-    let (path_and_query, authority) = target_form(bytes, method, target)?;
-    Ok(Some(Line { method, version, target, path_and_query, authority, end }))
 }
 
 /// `HTTP/` digit `.` digit CR LF (RFC 9112, section 2.3).
@@ -280,8 +307,8 @@ fn version(rest: &[u8]) -> Result<Option<Version>, Reject> {
 }
 
 /// Which of the four target forms it is (RFC 9112, section 3.2), and whether the method may have it. Gives the span of path
-/// and query, and an absolute target's authority.
-fn target_form(bytes: &[u8], method: Known, span: Span) -> Result<(Span, Option<Span>), Reject> {
+/// and query, and that of an absolute target's authority (empty otherwise).
+fn target_form(bytes: &[u8], method: Known, span: Span) -> Result<(Span, Span), Reject> {
     let target = span.of(bytes);
     let name = match method {
         Known::Other(name) => name.of(bytes),
@@ -291,10 +318,10 @@ fn target_form(bytes: &[u8], method: Known, span: Span) -> Result<(Span, Option<
         return Err(Reject::Connect);
     }
     if target.first() == Some(&b'/') {
-        return Ok((span, None));
+        return Ok((span, Span::EMPTY));
     }
     if target == b"*" {
-        return if name == b"OPTIONS" { Ok((span, None)) } else { Err(Reject::Target) };
+        return if name == b"OPTIONS" { Ok((span, Span::EMPTY)) } else { Err(Reject::Target) };
     }
     let scheme = match target {
         _ if target.get(..7).is_some_and(|start| start.eq_ignore_ascii_case(b"http://")) => 7,
@@ -311,7 +338,7 @@ fn target_form(bytes: &[u8], method: Known, span: Span) -> Result<(Span, Option<
     if length == 0 || !is_host(authority.of(bytes)) {
         return Err(Reject::HostInvalid);
     }
-    Ok((Span::new(start + length, span.end()), Some(authority)))
+    Ok((Span::new(start + length, span.end()), authority))
 }
 
 /// What is known of the `Host` field so far.
@@ -322,31 +349,76 @@ enum Host {
     Repeated,
 }
 
-/// The request's authority: `Host` has to be there exactly once in HTTP/1.1, and well-formed wherever it is
-/// (RFC 9112, section 3.2); an absolute target's authority goes before it (section 3.2.2).
+/// `Host` has to be there exactly once in HTTP/1.1, and well-formed wherever it is (RFC 9112, section 3.2). It is the request's
+/// authority unless the target has one (section 3.2.2).
 #[inline]
-fn host_authority(bytes: &[u8], line: &Line, host: Host) -> Result<Span, Reject> {
+fn check_host(bytes: &[u8], host: Host, known: &mut KnownHost, parts: &mut Parts) -> Result<(), Reject> {
     match host {
-        Host::Once(span) if is_host(span.of(bytes)) => Ok(line.authority.unwrap_or(span)),
+        Host::Once(span) if known.admits(span.of(bytes)) => {
+            if parts.authority == Span::EMPTY {
+                parts.authority = span;
+            }
+            Ok(())
+        }
         Host::Once(_) => Err(Reject::HostInvalid),
         Host::Repeated => Err(Reject::HostRepeated),
-        Host::Absent if line.version == Version::Http10 => Ok(line.authority.unwrap_or(Span::EMPTY)),
+        Host::Absent if parts.version == Version::Http10 => Ok(()),
         Host::Absent => Err(Reject::HostMissing),
     }
 }
 
+/// The `Host` that was found to be well-formed last: nearly always the next request is for the same one, and comparing is
+/// cheaper than reading.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct KnownHost {
+    bytes: [u8; Self::MAX_LEN],
+    length: usize,
+}
+
+impl KnownHost {
+    /// A longer `Host` is read every time.
+    const MAX_LEN: usize = 64;
+
+    pub(crate) const NONE: Self = Self { bytes: [0; Self::MAX_LEN], length: 0 };
+
+    #[inline]
+    fn admits(&mut self, value: &[u8]) -> bool {
+        self.bytes.get(..self.length) == Some(value) || self.admits_new(value)
+    }
+
+    #[cold]
+    fn admits_new(&mut self, value: &[u8]) -> bool {
+        let is_host = is_host(value);
+        if is_host && let Some(place) = self.bytes.get_mut(..value.len()) {
+            place.copy_from_slice(value);
+            self.length = value.len();
+        }
+        is_host
+    }
+}
+
 /// `uri-host [ ":" port ]` (RFC 9110, section 7.2). The empty host is one.
-#[inline]
 pub(crate) fn is_host(value: &[u8]) -> bool {
     if value.first() == Some(&b'[') {
         return is_ip_literal(value);
     }
-    let length = value.iter().take_while(|byte| is_class(**byte, HOST)).count();
-    match value.get(length..) {
-        Some([]) => !value.contains(&b'%') || percent_encoding_is_whole(value),
-        Some([b':', port @ ..]) => is_port(port) && percent_encoding_is_whole(value),
-        _ => false,
+    match value.iter().position(|byte| !is_class(*byte, HOST)) {
+        None => true,
+        Some(at) => match value.get(at..) {
+            Some([b':', port @ ..]) => is_port(port),
+            Some([b'%', ..]) => is_percent_encoded_host(value),
+            _ => false,
+        },
     }
+}
+
+/// A host with percent-encoded bytes in it, and perhaps a port.
+#[cold]
+fn is_percent_encoded_host(value: &[u8]) -> bool {
+    let end = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
+    let (host, port) = value.split_at_checked(end).unwrap_or_default();
+    let allowed = host.iter().all(|byte| *byte == b'%' || is_class(*byte, HOST));
+    allowed && percent_encoding_is_whole(host) && port.split_first().is_none_or(|(_, digits)| is_port(digits))
 }
 
 /// An IPv6 address in brackets, and perhaps a port. No zone, no future version of IP.
@@ -367,9 +439,18 @@ fn is_ip_literal(value: &[u8]) -> bool {
 /// `*DIGIT`, up to 65535.
 #[inline]
 fn is_port(port: &[u8]) -> bool {
-    port.len() <= 5
-        && port.iter().all(u8::is_ascii_digit)
-        && port.iter().fold(0_u32, |sum, digit| sum * 10 + u32::from(digit - b'0')) <= 65_535
+    if port.len() > 5 {
+        return false;
+    }
+    let mut number = 0_u32;
+    for byte in port {
+        let digit = byte.wrapping_sub(b'0');
+        if digit > 9 {
+            return false;
+        }
+        number = number * 10 + u32::from(digit);
+    }
+    number <= 65_535
 }
 
 /// Whether every `%` is followed by two hexadecimal digits.
@@ -407,9 +488,9 @@ static CLASSES: [u8; 256] = {
         if !matches!(byte, b'"' | b'#' | b'<' | b'>') {
             table[byte as usize] |= TARGET;
         }
-        // reg-name: unreserved / pct-encoded / sub-delims (RFC 3986, section 3.2.2).
+        // reg-name: unreserved / sub-delims; pct-encoded is looked at apart (RFC 3986, section 3.2.2).
         if byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'%')
+            || matches!(byte, b'-' | b'.' | b'_' | b'~')
             || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
         {
             table[byte as usize] |= HOST;

@@ -1,5 +1,6 @@
 //! Bytes to heads, bodies and chunks, and back: pure functions and one state machine, no I/O, no clock.
 
+pub(crate) mod answer;
 pub(crate) mod chunked;
 pub(crate) mod date;
 pub(crate) mod decode;

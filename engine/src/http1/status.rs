@@ -36,6 +36,12 @@ impl Status {
         self.is_interim() || self.0 == 204 || self.0 == 304
     }
 
+    /// Whether an answer with this status has content, even if that is empty (RFC 9110, section 6.4.1).
+    #[inline]
+    pub(crate) const fn has_body(self) -> bool {
+        !(self.is_bodiless() || self.0 == 205)
+    }
+
     /// The code's three digits.
     #[must_use]
     pub const fn digits(self) -> [u8; 3] {

@@ -1,0 +1,198 @@
+//! The requests that the Runtime API is sent, byte for byte.
+
+use std::fmt::Write as _;
+
+use crate::{endpoint::Endpoint, text::Text};
+
+/// The requests' unchanging parts, put together once.
+#[derive(Debug)]
+pub(crate) struct Api {
+    next: Vec<u8>,
+    restore_next: Vec<u8>,
+    /// `POST` and the target up to `runtime/`.
+    post: Vec<u8>,
+    /// The end of a request line and the fields that every request has.
+    common: Vec<u8>,
+}
+
+/// What a `POST` says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Post<'p> {
+    pub(crate) what: What<'p>,
+    /// Echoed where the platform gave one.
+    pub(crate) invocation_id: Option<&'p str>,
+    /// Its `Content-Length`; chunked without.
+    pub(crate) length: Option<usize>,
+}
+
+/// What a `POST` is for.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum What<'p> {
+    /// The answer to the invocation with this id.
+    Response(&'p str),
+    /// It failed, and so.
+    InvocationError(&'p str, ErrorKind),
+    /// The function could not be set up.
+    InitError(ErrorKind),
+    /// It could not be restored from its snapshot.
+    RestoreError(ErrorKind),
+}
+
+/// What the platform's metrics and logs call a failure.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct ErrorKind(pub(crate) &'static str);
+
+impl ErrorKind {
+    pub(crate) const PANIC: Self = Self("Function.Panic");
+    pub(crate) const FAILURE: Self = Self("Function.Failure");
+    pub(crate) const TIMEOUT: Self = Self("Function.Timeout");
+    pub(crate) const INIT: Self = Self("Function.InitError");
+    pub(crate) const EVENT_TOO_LARGE: Self = Self("Runtime.EventTooLarge");
+    pub(crate) const BEFORE_SNAPSHOT: Self = Self("Runtime.BeforeSnapshotError");
+    pub(crate) const AFTER_RESTORE: Self = Self("Runtime.AfterRestoreError");
+}
+
+impl Api {
+    pub(crate) fn new(endpoint: &Endpoint) -> Self {
+        let Endpoint { authority, prefix, .. } = endpoint;
+        let common =
+            format!(" HTTP/1.1\r\nhost: {authority}\r\nuser-agent: midge-lambda/{}\r\n", env!("CARGO_PKG_VERSION"));
+        let get = |what| format!("GET {prefix}/2018-06-01/runtime/{what}{common}\r\n").into_bytes();
+        Self {
+            next: get("invocation/next"),
+            restore_next: get("restore/next"),
+            post: format!("POST {prefix}/2018-06-01/runtime/").into_bytes(),
+            common: common.into_bytes(),
+        }
+    }
+
+    pub(crate) fn next(&self) -> &[u8] {
+        &self.next
+    }
+
+    pub(crate) fn restore_next(&self) -> &[u8] {
+        &self.restore_next
+    }
+
+    /// Writes a head into the end of `place`, right before its body, and gives where it begins. `None` if it doesn't fit.
+    pub(crate) fn post_before(&self, post: &Post<'_>, place: &mut [u8]) -> Option<usize> {
+        let mut scratch = [0; HEAD_ROOM];
+        let mut head = Text::new(&mut scratch);
+        self.write(post, &mut head);
+        let start = place.len().checked_sub(head.as_bytes().len())?;
+        if head.is_cut() {
+            return None;
+        }
+        place.get_mut(start..)?.copy_from_slice(head.as_bytes());
+        Some(start)
+    }
+
+    fn write(&self, post: &Post<'_>, head: &mut Text<'_>) {
+        head.push(&self.post);
+        let kind = match post.what {
+            What::Response(id) => {
+                head.push(b"invocation/");
+                head.push(id.as_bytes());
+                head.push(b"/response");
+                None
+            }
+            What::InvocationError(id, kind) => {
+                head.push(b"invocation/");
+                head.push(id.as_bytes());
+                head.push(b"/error");
+                Some(kind)
+            }
+            What::InitError(kind) => {
+                head.push(b"init/error");
+                Some(kind)
+            }
+            What::RestoreError(kind) => {
+                head.push(b"restore/error");
+                Some(kind)
+            }
+        };
+        head.push(&self.common);
+        if let Some(ErrorKind(kind)) = kind {
+            head.push(b"lambda-runtime-function-error-type: ");
+            head.push(kind.as_bytes());
+            head.push(b"\r\n");
+        }
+        if let Some(id) = post.invocation_id {
+            head.push(b"lambda-runtime-invocation-id: ");
+            head.push(id.as_bytes());
+            head.push(b"\r\n");
+        }
+        match post.length {
+            Some(length) => {
+                head.push(b"content-type: application/json\r\ncontent-length: ");
+                // Writing into memory doesn't fail.
+                let _ = write!(head, "{length}");
+                head.push(b"\r\n\r\n");
+            }
+            None => head.push(STREAMED),
+        }
+    }
+}
+
+/// What an answer that is streamed is announced with, its trailers included.
+const STREAMED: &[u8] = b"lambda-runtime-function-response-mode: streaming\r\n\
+    content-type: application/vnd.awslambda.http-integration-response\r\n\
+    trailer: Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body\r\n\
+    transfer-encoding: chunked\r\n\r\n";
+
+/// Bytes that a request's head may have.
+pub(crate) const HEAD_ROOM: usize = 2_048;
+
+#[cfg(test)]
+mod tests {
+    use super::{Api, ErrorKind, HEAD_ROOM, Post, What};
+    use crate::endpoint::Endpoint;
+
+    fn api() -> Api {
+        let authority = "127.0.0.1:9001".to_owned();
+        Api::new(&Endpoint { addresses: Vec::new(), authority, prefix: "/.rt".to_owned() })
+    }
+
+    #[test]
+    fn a_head_stands_right_before_its_body() {
+        let mut place = [b'-'; HEAD_ROOM];
+        let post = Post { what: What::Response("id-1"), invocation_id: Some("inv-2"), length: Some(12) };
+        let start = api().post_before(&post, &mut place);
+        let version = env!("CARGO_PKG_VERSION");
+        let expected = format!(
+            "POST /.rt/2018-06-01/runtime/invocation/id-1/response HTTP/1.1\r\nhost: 127.0.0.1:9001\r\nuser-agent: \
+             midge-lambda/{version}\r\nlambda-runtime-invocation-id: inv-2\r\ncontent-type: application/json\r\ncontent-length: \
+             12\r\n\r\n"
+        );
+        assert_eq!(start, Some(HEAD_ROOM - expected.len()));
+        assert_eq!(String::from_utf8_lossy(&place[HEAD_ROOM - expected.len()..]), expected);
+    }
+
+    #[test]
+    fn a_head_that_does_not_fit_is_not_sent() {
+        let id = "x".repeat(HEAD_ROOM);
+        let post = Post { what: What::Response(&id), invocation_id: None, length: None };
+        assert_eq!(api().post_before(&post, &mut [0; HEAD_ROOM]), None);
+        let post = Post { what: What::InitError(ErrorKind::INIT), invocation_id: None, length: Some(0) };
+        assert_eq!(api().post_before(&post, &mut [0; 16]), None);
+    }
+
+    #[test]
+    fn error_kinds_are_what_the_platform_takes() {
+        let kinds = [
+            ErrorKind::PANIC,
+            ErrorKind::FAILURE,
+            ErrorKind::TIMEOUT,
+            ErrorKind::INIT,
+            ErrorKind::EVENT_TOO_LARGE,
+            ErrorKind::BEFORE_SNAPSHOT,
+            ErrorKind::AFTER_RESTORE,
+        ];
+        for ErrorKind(kind) in kinds {
+            let name = kind.strip_prefix("Runtime.").or_else(|| kind.strip_prefix("Function."));
+            let name = name.unwrap_or_default().as_bytes();
+            // (Runtime|Function)\.[A-Z][a-zA-Z]+
+            assert!(name.len() > 1 && name[0].is_ascii_uppercase() && name.iter().all(u8::is_ascii_alphabetic), "{kind}");
+        }
+    }
+}

@@ -1,0 +1,261 @@
+//! Reads the objects of strings that header fields, cookies and query parameters come in.
+
+use core::net::{IpAddr, SocketAddr};
+
+use midge::{Field, Head, PlainHead, Span};
+
+use super::{
+    error::EventError,
+    json::{Json, Stop, Text},
+    target::is_token,
+};
+
+/// Header fields that were read, and what has to be known of them.
+#[derive(Debug, Clone, Copy, Default)]
+pub(super) struct Headers {
+    /// Number of fields.
+    pub(super) count: usize,
+    /// Where the last one ends.
+    pub(super) end: usize,
+    /// The first `host`.
+    pub(super) host: Option<Span>,
+    /// The last `x-forwarded-for`.
+    pub(super) forwarded_for: Option<Span>,
+    /// Whether there is a `cookie`.
+    pub(super) has_cookie: bool,
+}
+
+impl Headers {
+    /// Reads an object of header fields into `table`; `None` for `null`.
+    pub(super) fn read(
+        json: &mut Json<'_>,
+        member: &'static str,
+        table: &mut [Field],
+    ) -> Result<Option<Self>, Stop> {
+        if !opened(json, member)? {
+            return Ok(None);
+        }
+        let mut headers = Self::default();
+        let mut first = true;
+        loop {
+            // Names of letters are tokens, and plain characters make a value.
+            while let Some((name, value)) = json.plain_member(!first) {
+                first = false;
+                let value = if is_trimmed(json.bytes(), value) { value } else { trimmed(json.bytes(), value) };
+                headers.push(json, table, name, value)?;
+            }
+            let mut checked = Span::EMPTY;
+            let goes_on = strings::<false>(json, member, &mut first, |json, name, value| {
+                // Of repeated values, the first has had its name looked at.
+                if name.span != checked && !is_token(name.span.of(json.bytes())) {
+                    return Err(json.field_error(name.span));
+                }
+                checked = name.span;
+                let value = field_value(json, value)?;
+                headers.push(json, table, name.span, value)
+            })?;
+            if !goes_on {
+                return Ok(Some(headers));
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn push(&mut self, json: &mut Json<'_>, table: &mut [Field], name: Span, value: Span) -> Result<(), Stop> {
+        match table.get_mut(self.count) {
+            Some(place) => *place = Field::new(name, value),
+            None => return Err(json.stop(EventError::TooManyFields)),
+        }
+        self.count += 1;
+        self.end = value.end();
+        if let 4 | 6 | 15 = name.end() - name.start() {
+            self.note(name.of(json.bytes()), value);
+        }
+        Ok(())
+    }
+
+    fn note(&mut self, name: &[u8], value: Span) {
+        match name.len() {
+            4 if self.host.is_none() && name.eq_ignore_ascii_case(b"host") => self.host = Some(value),
+            6 => self.has_cookie |= name.eq_ignore_ascii_case(b"cookie"),
+            15 if name.eq_ignore_ascii_case(b"x-forwarded-for") => self.forwarded_for = Some(value),
+            _ => {}
+        }
+    }
+
+    /// Puts one `cookie` field in the place of all that are there.
+    pub(super) fn set_cookie(&mut self, bytes: &[u8], table: &mut [Field], cookie: Field, end: usize) -> Result<(), EventError> {
+        let mut kept = 0;
+        for index in 0..if self.has_cookie { self.count } else { 0 } {
+            let Some(field) = table.get(index).copied() else { break };
+            let is_cookie = looked_up(bytes, &[field]).next().is_some_and(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+            if let Some(place) = table.get_mut(kept)
+                && !is_cookie
+            {
+                *place = field;
+                kept += 1;
+            }
+        }
+        if !self.has_cookie {
+            kept = self.count;
+        }
+        *table.get_mut(kept).ok_or(EventError::TooManyFields)? = cookie;
+        self.count = kept + 1;
+        self.end = self.end.max(end);
+        Ok(())
+    }
+}
+
+/// Moves every field that stands behind `from` to `by` bytes before where it was.
+pub(super) fn move_fields(bytes: &[u8], table: &mut [Field], from: usize, by: usize) {
+    let base = bytes.as_ptr().addr();
+    for field in table {
+        let moved = |part: &[u8]| {
+            let start = part.as_ptr().addr() - base;
+            let start = if start >= from { start - by } else { start };
+            Span::new(start, start + part.len())
+        };
+        let spans = looked_up(bytes, &[*field]).next().map(|(name, value)| Field::new(moved(name.as_bytes()), moved(value)));
+        *field = spans.unwrap_or(*field);
+    }
+}
+
+/// Names and values of fields.
+fn looked_up<'b>(bytes: &'b [u8], fields: &'b [Field]) -> impl Iterator<Item = (&'b str, &'b [u8])> {
+    let head = PlainHead { method: Span::EMPTY, target: Span::EMPTY, authority: Span::EMPTY, body: None };
+    Head::plain(bytes, fields, head).fields().iter()
+}
+
+/// Reads an array of cookies into what one `cookie` field with all of them would have as its value (RFC 6265, section 4.2.1), where
+/// they stand; `None` if there are none.
+pub(super) fn cookies(json: &mut Json<'_>) -> Result<Option<Span>, Stop> {
+    if json.null()? {
+        return Ok(None);
+    }
+    if json.peek()? != b'[' {
+        return Err(json.wrong_type("cookies"));
+    }
+    json.open()?;
+    let mut joined: Option<Span> = None;
+    let mut first = true;
+    while json.item(&mut first)? {
+        if json.peek()? != b'"' {
+            return Err(json.wrong_type("cookies"));
+        }
+        let text = json.string::<true>()?;
+        let cookie = field_value(json, text)?;
+        joined = Some(match joined {
+            None => cookie,
+            // What stands between two strings is longer than what is put there.
+            Some(joined) => {
+                let end = json.overwrite(joined.end(), b"; ");
+                Span::new(joined.start(), json.shift(cookie, end))
+            }
+        });
+    }
+    Ok(joined)
+}
+
+/// Reads an object of query parameters, so that each of its strings ends with [`END`](super::json::END): what is between its
+/// brackets; `None` if there are none.
+pub(super) fn parameters(json: &mut Json<'_>, member: &'static str) -> Result<Option<Span>, Stop> {
+    if !opened(json, member)? {
+        return Ok(None);
+    }
+    let start = json.at();
+    let (mut any, mut first) = (false, true);
+    while strings::<true>(json, member, &mut first, |_, _, _| {
+        any = true;
+        Ok(())
+    })? {}
+    Ok(any.then(|| Span::new(start, json.at() - 1)))
+}
+
+/// Passes the beginning of an object of strings; false for `null`.
+fn opened(json: &mut Json<'_>, member: &'static str) -> Result<bool, Stop> {
+    if json.null()? {
+        return Ok(false);
+    }
+    if json.peek()? != b'{' {
+        return Err(json.wrong_type(member));
+    }
+    json.open()?;
+    Ok(true)
+}
+
+/// Reads the next member of an object of strings or arrays of strings; false after the last. `each` gets the name with every value.
+/// With `MARK`, what strings leave over when they are unescaped is overwritten (see [`Json::mark_end`]).
+#[inline(never)]
+fn strings<const MARK: bool>(
+    json: &mut Json<'_>,
+    member: &'static str,
+    first: &mut bool,
+    mut each: impl FnMut(&mut Json<'_>, Text, Text) -> Result<(), Stop>,
+) -> Result<bool, Stop> {
+    let Some(name) = json.key::<true>(first)? else { return Ok(false) };
+    if MARK {
+        json.mark_end(name);
+    }
+    let in_array = match json.peek()? {
+        b'[' => {
+            json.open()?;
+            true
+        }
+        b'"' => false,
+        _ if json.null()? => return Ok(true),
+        _ => return Err(json.wrong_type(member)),
+    };
+    let mut first = true;
+    while !in_array || json.item(&mut first)? {
+        if in_array && json.peek()? != b'"' {
+            return Err(json.wrong_type(member));
+        }
+        let text = json.string::<true>()?;
+        if MARK {
+            json.mark_end(text);
+        }
+        each(json, name, text)?;
+        if !in_array {
+            break;
+        }
+    }
+    Ok(true)
+}
+
+/// The value of a field, without the blanks around it. Only an escape can bring in what no value has (RFC 9110, section 5.5).
+fn field_value(json: &mut Json<'_>, text: Text) -> Result<Span, Stop> {
+    let value = text.span.of(json.bytes());
+    if text.escaped && value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+        return Err(json.field_error(text.span));
+    }
+    Ok(trimmed(json.bytes(), text.span))
+}
+
+/// Whether no blanks stand around a value; if it is empty, its quotes are looked at.
+#[inline(always)]
+fn is_trimmed(bytes: &[u8], value: Span) -> bool {
+    let is_blank = |at: usize| bytes.get(at).is_some_and(|byte| *byte <= b' ');
+    !is_blank(value.start()) && !is_blank(value.end() - 1)
+}
+
+#[inline(never)]
+fn trimmed(bytes: &[u8], span: Span) -> Span {
+    let value = span.of(bytes);
+    let is_blank = |byte: &&u8| matches!(byte, b' ' | b'\t');
+    let leading = value.iter().take_while(is_blank).count();
+    let trailing = value.iter().skip(leading).rev().take_while(is_blank).count();
+    Span::new(span.start() + leading, span.end() - trailing)
+}
+
+/// The last address of an `X-Forwarded-For`: what the nearest proxy saw. It may come with a port.
+pub(super) fn last_address(value: &[u8]) -> Option<SocketAddr> {
+    let last = value.rsplit(|byte| *byte == b',').next()?.trim_ascii();
+    let with_port = || core::str::from_utf8(last).ok()?.parse().ok();
+    address(last).or_else(with_port)
+}
+
+/// An address without a port.
+pub(super) fn address(text: &[u8]) -> Option<SocketAddr> {
+    let address: IpAddr = core::str::from_utf8(text).ok()?.parse().ok()?;
+    Some(SocketAddr::new(address, 0))
+}

@@ -1,0 +1,610 @@
+//! A strict JSON reader (RFC 8259) over a mutable slice: one pass, strings unescaped where they stand.
+
+use midge::Span;
+
+use super::error::EventError;
+
+/// How many arrays and objects may stand within each other.
+pub(crate) const MAX_DEPTH: u32 = 127;
+
+/// A reader at some place of a document. What it has passed was valid JSON.
+pub(crate) struct Json<'b> {
+    bytes: &'b mut [u8],
+    /// The document begins here; what is before it is never looked at.
+    base: usize,
+    at: usize,
+    depth: u32,
+    fault: Option<EventError>,
+}
+
+/// Says that the document is not what it should be; [`Json::error`] says how. As small as it is, results fit into registers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Stop;
+
+/// A string that was read: where its content is, between the quotes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Text {
+    /// The content.
+    pub(crate) span: Span,
+    /// Whether the content has (if it was left as it is) or had (if it was unescaped) escapes in it.
+    pub(crate) escaped: bool,
+}
+
+impl<'b> Json<'b> {
+    /// A reader of the document that takes up `bytes[base..]`.
+    pub(crate) const fn new(bytes: &'b mut [u8], base: usize) -> Self {
+        Self { bytes, base, at: base, depth: 0, fault: None }
+    }
+
+    /// The slice that spans count in.
+    #[inline]
+    pub(crate) const fn bytes(&self) -> &[u8] {
+        self.bytes
+    }
+
+    /// Offset in the slice of what comes next.
+    #[inline]
+    pub(crate) const fn at(&self) -> usize {
+        self.at
+    }
+
+    /// Why the reader stopped.
+    pub(crate) fn error(&self) -> EventError {
+        self.fault.unwrap_or(EventError::Truncated)
+    }
+
+    /// Stops for `error`.
+    #[cold]
+    pub(crate) const fn stop(&mut self, error: EventError) -> Stop {
+        self.fault = Some(error);
+        Stop
+    }
+
+    /// The first byte of what comes next, which is not passed; blanks before it are.
+    #[inline(always)]
+    pub(crate) fn peek(&mut self) -> Result<u8, Stop> {
+        match self.bytes.get(self.at) {
+            Some(byte) if *byte > b' ' => Ok(*byte),
+            _ => self.peek_blank(),
+        }
+    }
+
+    #[inline(never)]
+    fn peek_blank(&mut self) -> Result<u8, Stop> {
+        loop {
+            match self.bytes.get(self.at) {
+                Some(b' ' | b'\t' | b'\n' | b'\r') => self.at += 1,
+                Some(byte) => return Ok(*byte),
+                None => return Err(self.truncated()),
+            }
+        }
+    }
+
+    /// Passes the document's end: nothing but blanks may follow.
+    pub(crate) fn finish(&mut self) -> Result<(), Stop> {
+        match self.peek() {
+            Err(_) => Ok(()),
+            Ok(_) => Err(self.syntax()),
+        }
+    }
+
+    /// Passes the bracket that an array or object begins with. [`Json::key`] or [`Json::item`] follow until they say that it is over.
+    #[inline]
+    pub(crate) fn open(&mut self) -> Result<(), Stop> {
+        if self.depth == MAX_DEPTH {
+            return Err(self.stop(EventError::TooDeep { at: self.at - self.base }));
+        }
+        self.depth += 1;
+        self.at += 1;
+        Ok(())
+    }
+
+    /// Passes an object's next member if it is as the platform writes most: no blanks, a name of letters and `-`, a string of plain
+    /// characters. `comma` says whether one stands before it. Whatever it is else is not passed: [`Json::key`] reads it.
+    #[inline(always)]
+    pub(crate) fn plain_member(&mut self, comma: bool) -> Option<(Span, Span)> {
+        let bytes = &*self.bytes;
+        let quote = self.at + usize::from(comma);
+        if bytes.get(quote) != Some(&b'"') || (comma && bytes.get(self.at) != Some(&b',')) {
+            return None;
+        }
+        let name = quote + 1;
+        let name_end = letters(bytes, name);
+        let Some([b'"', b':', b'"', ..]) = bytes.get(name_end..) else { return None };
+        let value = name_end + 3;
+        let value_end = plain(bytes, value);
+        if bytes.get(value_end) != Some(&b'"') || name == name_end {
+            return None;
+        }
+        self.at = value_end + 1;
+        Some((Span::new(name, name_end), Span::new(value, value_end)))
+    }
+
+    /// Goes back to where the member began that was passed last.
+    #[inline]
+    pub(crate) fn back_to(&mut self, at: usize) {
+        self.at = at.min(self.at);
+    }
+
+    /// Passes what stands before an object's next member's value, and gives the member's name; `None` after the last one.
+    /// `first` is true before the first member. Unescapes the name where it stands if `IN_PLACE`.
+    pub(crate) fn key<const IN_PLACE: bool>(&mut self, first: &mut bool) -> Result<Option<Text>, Stop> {
+        if !self.next(first, b'}')? {
+            return Ok(None);
+        }
+        let name = self.string::<IN_PLACE>()?;
+        if self.peek()? != b':' {
+            return Err(self.syntax());
+        }
+        self.at += 1;
+        Ok(Some(name))
+    }
+
+    /// Passes what stands before an array's next value; false after the last one. `first` is true before the first.
+    #[inline]
+    pub(crate) fn item(&mut self, first: &mut bool) -> Result<bool, Stop> {
+        self.next(first, b']')
+    }
+
+    #[inline]
+    fn next(&mut self, first: &mut bool, close: u8) -> Result<bool, Stop> {
+        let byte = self.peek()?;
+        if byte == close {
+            self.at += 1;
+            self.depth -= 1;
+            return Ok(false);
+        }
+        if *first {
+            *first = false;
+        } else if byte == b',' {
+            self.at += 1;
+        } else {
+            return Err(self.syntax());
+        }
+        Ok(true)
+    }
+
+    /// Passes one value of any type.
+    pub(crate) fn skip(&mut self) -> Result<(), Stop> {
+        match self.peek()? {
+            b'"' => self.string::<false>().map(|_| ()),
+            b'{' | b'[' => self.skip_nested(),
+            _ => self.scalar(),
+        }
+    }
+
+    fn skip_nested(&mut self) -> Result<(), Stop> {
+        // One bit for each open bracket, the innermost lowest: whether it is an object's.
+        let (outside, mut objects) = (self.depth, 0_u128);
+        loop {
+            let mut first = false;
+            match self.peek()? {
+                b'"' => {
+                    self.string::<false>()?;
+                }
+                byte @ (b'{' | b'[') => {
+                    self.open()?;
+                    objects = objects << 1 | u128::from(byte == b'{');
+                    first = true;
+                }
+                _ => self.scalar()?,
+            }
+            loop {
+                if self.depth == outside {
+                    return Ok(());
+                }
+                let goes_on = if objects & 1 == 1 { self.key::<false>(&mut first)?.is_some() } else { self.item(&mut first)? };
+                if goes_on {
+                    break;
+                }
+                objects >>= 1;
+                first = false;
+            }
+        }
+    }
+
+    /// Passes `null`, if it comes next.
+    #[inline]
+    pub(crate) fn null(&mut self) -> Result<bool, Stop> {
+        if self.peek()? != b'n' {
+            return Ok(false);
+        }
+        self.scalar()?;
+        Ok(true)
+    }
+
+    /// Passes a number, `true`, `false` or `null`.
+    pub(crate) fn scalar(&mut self) -> Result<(), Stop> {
+        let word: &[u8] = match self.peek()? {
+            b't' => b"true",
+            b'f' => b"false",
+            b'n' => b"null",
+            b'-' | b'0'..=b'9' => return self.number(),
+            _ => return Err(self.syntax()),
+        };
+        for expected in word {
+            match self.bytes.get(self.at) {
+                Some(byte) if byte == expected => self.at += 1,
+                Some(_) => return Err(self.syntax()),
+                None => return Err(self.truncated()),
+            }
+        }
+        Ok(())
+    }
+
+    fn number(&mut self) -> Result<(), Stop> {
+        if self.bytes.get(self.at) == Some(&b'-') {
+            self.at += 1;
+        }
+        if self.bytes.get(self.at) == Some(&b'0') {
+            self.at += 1;
+        } else {
+            self.digits()?;
+        }
+        if self.bytes.get(self.at) == Some(&b'.') {
+            self.at += 1;
+            self.digits()?;
+        }
+        if let Some(b'e' | b'E') = self.bytes.get(self.at) {
+            self.at += 1;
+            if let Some(b'+' | b'-') = self.bytes.get(self.at) {
+                self.at += 1;
+            }
+            self.digits()?;
+        }
+        Ok(())
+    }
+
+    /// One digit or more.
+    fn digits(&mut self) -> Result<(), Stop> {
+        let start = self.at;
+        while let Some(b'0'..=b'9') = self.bytes.get(self.at) {
+            self.at += 1;
+        }
+        match self.bytes.get(self.at) {
+            _ if self.at > start => Ok(()),
+            Some(_) => Err(self.syntax()),
+            None => Err(self.truncated()),
+        }
+    }
+
+    /// Passes a string. All of it is checked; `IN_PLACE` unescapes it where it stands, and else it is left as it is.
+    #[inline(always)]
+    pub(crate) fn string<const IN_PLACE: bool>(&mut self) -> Result<Text, Stop> {
+        if self.peek()? != b'"' {
+            return Err(self.syntax());
+        }
+        let start = self.at + 1;
+        let end = plain(self.bytes, start);
+        if self.bytes.get(end) == Some(&b'"') {
+            self.at = end + 1;
+            return Ok(Text { span: Span::new(start, end), escaped: false });
+        }
+        self.string_from::<IN_PLACE>(start, end)
+    }
+
+    /// Passes the rest of a string from its first byte on that is not a plain character.
+    #[inline(never)]
+    fn string_from<const IN_PLACE: bool>(&mut self, start: usize, from: usize) -> Result<Text, Stop> {
+        let (mut at, mut escaped) = (from, false);
+        // Where the content ends so far; behind `at` as soon as an escape was replaced.
+        let mut end = from;
+        loop {
+            if IN_PLACE && escaped {
+                (at, end) = shift_plain(self.bytes, at, end);
+            } else {
+                at = plain(self.bytes, at);
+                end = at;
+            }
+            match self.bytes.get(at) {
+                None => return Err(self.truncated()),
+                Some(b'"') => {
+                    self.at = at + 1;
+                    return Ok(Text { span: Span::new(start, end), escaped });
+                }
+                Some(b'\\') => {
+                    escaped = true;
+                    let length;
+                    (length, end) = self.escape::<IN_PLACE>(at, end)?;
+                    at += length;
+                }
+                Some(0x80..) => {
+                    let length = self.beyond_ascii(at)?;
+                    if IN_PLACE && escaped {
+                        self.bytes.copy_within(at..at + length, end);
+                    }
+                    at += length;
+                    end += length;
+                }
+                Some(_) => {
+                    self.at = at;
+                    return Err(self.syntax());
+                }
+            }
+        }
+    }
+
+    /// Reads an escape, whose character is written to `end`: the escape's length, and where the character ends.
+    #[inline]
+    fn escape<const IN_PLACE: bool>(&mut self, at: usize, end: usize) -> Result<(usize, usize), Stop> {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        if let Some(byte) = rest.get(1).map(|letter| simple_escape(*letter))
+            && byte != 0
+        {
+            return Ok((2, if IN_PLACE { put(self.bytes, end, &[byte]) } else { end }));
+        }
+        let character = unicode_escape(rest).map_err(|fault| fault.at(at - self.base));
+        let (character, length) = character.map_err(|error| self.stop(error))?;
+        let mut utf8 = [0; 4];
+        let utf8 = character.encode_utf8(&mut utf8);
+        Ok((length, if IN_PLACE { put(self.bytes, end, utf8.as_bytes()) } else { end }))
+    }
+
+    /// Length of the characters beyond ASCII that begin here.
+    fn beyond_ascii(&mut self, at: usize) -> Result<usize, Stop> {
+        let rest = self.bytes.get(at..).unwrap_or_default();
+        let length = rest.iter().position(u8::is_ascii).unwrap_or(rest.len());
+        match core::str::from_utf8(rest.get(..length).unwrap_or_default()) {
+            Ok(_) => Ok(length),
+            // Cut off at the document's end, or by what can't follow?
+            Err(error) if error.error_len().is_none() && length == rest.len() => Err(self.truncated()),
+            Err(error) => Err(self.stop(EventError::Utf8 { at: at + error.valid_up_to() - self.base })),
+        }
+    }
+
+    /// Overwrites all that was passed since the content of a string that was unescaped, with a byte that no string has in it: so
+    /// the string can be found again without a list of strings.
+    #[inline]
+    pub(crate) fn mark_end(&mut self, text: Text) {
+        if let Some(over) = self.bytes.get_mut(text.span.end()..self.at) {
+            over.fill(END);
+        }
+    }
+
+    /// Puts `bytes` over what was passed already, and gives where they end.
+    pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) -> usize {
+        if at + bytes.len() <= self.at { put(self.bytes, at, bytes) } else { at }
+    }
+
+    /// Moves a string's content to an earlier place, and gives where it ends there.
+    pub(crate) fn shift(&mut self, span: Span, to: usize) -> usize {
+        if to > span.start() || span.end() > self.bytes.len() {
+            return to;
+        }
+        self.bytes.copy_within(span.start()..span.end(), to);
+        to + span.end() - span.start()
+    }
+
+    /// Stops for a value of the wrong type, or for what is wrong with its JSON.
+    #[cold]
+    pub(crate) fn wrong_type(&mut self, member: &'static str) -> Stop {
+        let at = self.at - self.base;
+        match self.skip() {
+            Ok(()) => self.stop(EventError::Type { member, at }),
+            Err(stop) => stop,
+        }
+    }
+
+    /// Stops for a name or value that no field has.
+    #[cold]
+    pub(crate) const fn field_error(&mut self, span: Span) -> Stop {
+        self.stop(EventError::Field { at: span.start() - self.base })
+    }
+
+    /// Stops for a byte that can't come next.
+    #[cold]
+    pub(crate) const fn syntax(&mut self) -> Stop {
+        self.stop(EventError::Syntax { at: self.at - self.base })
+    }
+
+    #[cold]
+    const fn truncated(&mut self) -> Stop {
+        self.stop(EventError::Truncated)
+    }
+}
+
+impl Text {
+    /// What a string that was left as it is stands for, written into `out`: its length; `None` if it is longer than `out`.
+    pub(crate) fn unescaped(self, bytes: &[u8], out: &mut [u8]) -> Option<usize> {
+        let mut rest = self.span.of(bytes);
+        if !self.escaped {
+            out.get_mut(..rest.len())?.copy_from_slice(rest);
+            return Some(rest.len());
+        }
+        let mut length = 0;
+        while let Some(first) = rest.first() {
+            let mut utf8 = [*first, 0, 0, 0];
+            let (character, used) = match first {
+                b'\\' => match simple_escape(*rest.get(1)?) {
+                    0 => {
+                        let (character, used) = unicode_escape(rest).ok()?;
+                        (&*character.encode_utf8(&mut utf8).as_bytes(), used)
+                    }
+                    byte => {
+                        utf8 = [byte, 0, 0, 0];
+                        (utf8.get(..1)?, 2)
+                    }
+                },
+                _ => (utf8.get(..1)?, 1),
+            };
+            out.get_mut(length..length + character.len())?.copy_from_slice(character);
+            length += character.len();
+            rest = rest.get(used..)?;
+        }
+        Some(length)
+    }
+}
+
+/// What is wrong with an escape, before it is known where it stands.
+enum Fault {
+    Escape,
+    Surrogate,
+    Truncated,
+}
+
+impl Fault {
+    #[cold]
+    const fn at(self, at: usize) -> EventError {
+        match self {
+            Self::Escape => EventError::Escape { at },
+            Self::Surrogate => EventError::Surrogate { at },
+            Self::Truncated => EventError::Truncated,
+        }
+    }
+}
+
+/// What the letter stands for behind a backslash; 0 if it isn't that simple.
+#[inline]
+const fn simple_escape(letter: u8) -> u8 {
+    match letter {
+        b'"' | b'\\' | b'/' => letter,
+        b'b' => 0x8,
+        b'f' => 0xc,
+        b'n' => b'\n',
+        b'r' => b'\r',
+        b't' => b'\t',
+        _ => 0,
+    }
+}
+
+/// The character that the `\u` at the beginning of `rest` stands for, and the length of that.
+fn unicode_escape(rest: &[u8]) -> Result<(char, usize), Fault> {
+    match rest.get(1) {
+        Some(b'u') => {}
+        Some(_) => return Err(Fault::Escape),
+        None => return Err(Fault::Truncated),
+    }
+    let high = unit(rest)?;
+    if let Some(character) = char::from_u32(high) {
+        return Ok((character, 6));
+    }
+    // A surrogate: the first half, and right behind it the second.
+    match rest.get(6..8) {
+        Some(b"\\u") if high < 0xdc00 => {}
+        Some(_) => return Err(Fault::Surrogate),
+        None if high < 0xdc00 && rest.get(6).is_none_or(|byte| *byte == b'\\') => return Err(Fault::Truncated),
+        None => return Err(Fault::Surrogate),
+    }
+    let low = unit(rest.get(6..).unwrap_or_default())?;
+    if !(0xdc00..0xe000).contains(&low) {
+        return Err(Fault::Surrogate);
+    }
+    let scalar = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+    char::from_u32(scalar).map(|character| (character, 12)).ok_or(Fault::Surrogate)
+}
+
+/// The four hexadecimal digits of a `\u`.
+fn unit(rest: &[u8]) -> Result<u32, Fault> {
+    let digits = rest.get(2..).unwrap_or_default();
+    let mut value = 0;
+    for index in 0..4 {
+        let digit = digits.get(index).ok_or(Fault::Truncated)?;
+        value = value << 4 | char::from(*digit).to_digit(16).ok_or(Fault::Escape)?;
+    }
+    Ok(value)
+}
+
+/// Offset of the first byte from `at` on that is not simply itself: a quote, a backslash, a control character, one beyond ASCII.
+/// The slice's end, if there is none.
+#[inline(always)]
+fn plain(bytes: &[u8], at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((eight, tail)) = rest.split_first_chunk::<8>() {
+        let special = special(u64::from_le_bytes(*eight));
+        if special != 0 {
+            return bytes.len() - rest.len() + (special.trailing_zeros() / 8) as usize;
+        }
+        rest = tail;
+    }
+    while let Some((byte, tail)) = rest.split_first()
+        && is_plain(*byte)
+    {
+        rest = tail;
+    }
+    bytes.len() - rest.len()
+}
+
+/// Offset of the first byte from `at` on that is neither a letter nor `-`, or that there isn't a word of eight bytes for.
+#[inline(always)]
+fn letters(bytes: &[u8], at: usize) -> usize {
+    let mut rest = bytes.get(at..).unwrap_or_default();
+    while let Some((eight, tail)) = rest.split_first_chunk::<8>() {
+        let word = u64::from_le_bytes(*eight);
+        let small = word | (ONES * 0x20);
+        let from_a = small.wrapping_add(ONES * (0x80 - b'a' as u64));
+        let beyond_z = small.wrapping_add(ONES * (0x7f - b'z' as u64));
+        let no_dash = (word ^ (ONES * b'-' as u64)).wrapping_add(ONES * 0x7f);
+        let other = (((!from_a | beyond_z) & no_dash) | word) & (ONES * 0x80);
+        if other != 0 {
+            return bytes.len() - rest.len() + (other.trailing_zeros() / 8) as usize;
+        }
+        rest = tail;
+    }
+    bytes.len() - rest.len()
+}
+
+/// Moves plain characters from `at` to `end`, which is before it. Gives both, after them.
+#[inline]
+fn shift_plain(bytes: &mut [u8], mut at: usize, mut end: usize) -> (usize, usize) {
+    while let Some(word) = word(bytes, at)
+        && let Some(over) = word_mut(bytes, end)
+    {
+        let special = special(word);
+        if special == 0 {
+            // `end + 8` is not beyond `at + 8`: nothing is overwritten that wasn't read.
+            *over = word.to_le_bytes();
+            (at, end) = (at + 8, end + 8);
+        } else {
+            // What is behind the plain ones may be unread, and stays.
+            let plain = (special.trailing_zeros() / 8) as usize;
+            let mask = (1_u64 << (plain * 8)) - 1;
+            *over = ((word & mask) | (u64::from_le_bytes(*over) & !mask)).to_le_bytes();
+            return (at + plain, end + plain);
+        }
+    }
+    while let Some(byte) = bytes.get(at).copied()
+        && is_plain(byte)
+    {
+        end = put(bytes, end, &[byte]);
+        at += 1;
+    }
+    (at, end)
+}
+
+#[inline]
+fn word(bytes: &[u8], at: usize) -> Option<u64> {
+    bytes.get(at..)?.first_chunk().map(|eight| u64::from_le_bytes(*eight))
+}
+
+#[inline]
+fn word_mut(bytes: &mut [u8], at: usize) -> Option<&mut [u8; 8]> {
+    bytes.get_mut(at..)?.first_chunk_mut()
+}
+
+/// The high bit of each byte of `word` that is not plain. Above the first such byte a borrow may have set others.
+#[inline]
+const fn special(word: u64) -> u64 {
+    let control = word.wrapping_sub(ONES * b' ' as u64);
+    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
+    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
+    (control | quote | backslash | word) & (ONES * 0x80)
+}
+
+#[inline]
+const fn is_plain(byte: u8) -> bool {
+    matches!(byte, b' '..0x80) && byte != b'"' && byte != b'\\'
+}
+
+#[inline]
+fn put(bytes: &mut [u8], at: usize, content: &[u8]) -> usize {
+    let end = at + content.len();
+    if let Some(place) = bytes.get_mut(at..end) {
+        place.copy_from_slice(content);
+    }
+    end
+}
+
+/// What [`Json::mark_end`] writes: a byte that UTF-8 doesn't have.
+pub(super) const END: u8 = 0xff;
+
+const ONES: u64 = u64::MAX / 0xff;

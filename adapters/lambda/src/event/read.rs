@@ -1,0 +1,504 @@
+//! Reads events: one pass over the JSON that notes what is where, then the decision what it is, then the request.
+
+use core::ops::Range;
+
+use midge::{Field, Method, Span};
+
+use super::{
+    Event, Source, base64,
+    error::{EventError, NotHttp},
+    fields::{Headers, address, cookies, last_address, move_fields, parameters},
+    json::{Json, Stop, Text},
+    target::{Parameters, Target, is_token},
+};
+
+/// Reads the event that takes up `buffer[event]`, in place. `buffer[..room]`, before it, takes what has to be put together; `table`
+/// takes the header fields. All spans count in `buffer`.
+pub(crate) fn read(
+    buffer: &mut [u8],
+    room: usize,
+    event: Range<usize>,
+    table: &mut [Field],
+) -> Result<Event, EventError> {
+    let document = buffer.get_mut(..event.end).ok_or(EventError::Truncated)?;
+    let mut found = Found::default();
+    let mut json = Json::new(document, event.start);
+    found.read(&mut json, table).map_err(|Stop| json.error())?;
+    let source = found.source()?;
+    let builder = Builder { buffer, room: room.min(event.start), written: 0 };
+    found.request(source, builder, event.end, table)
+}
+
+/// What stands where in an event.
+#[derive(Default)]
+struct Found {
+    version: Version,
+    /// `httpMethod`.
+    method: Option<Span>,
+    /// `method`, as VPC Lattice calls it.
+    lattice_method: Option<Span>,
+    path: Option<Span>,
+    raw_path: Option<Span>,
+    raw_query: Option<Span>,
+    parameters: Option<Span>,
+    multi_parameters: Option<Span>,
+    headers: Headers,
+    multi_headers: bool,
+    /// All of them joined, and the name that they get.
+    cookies: Option<(Span, Span)>,
+    body: Option<Span>,
+    base64: bool,
+    context: Context,
+    /// What says that it is no request.
+    not_http: Option<NotHttp>,
+    lattice_v1: bool,
+}
+
+/// The event's `version`.
+#[derive(Default, Clone, Copy, PartialEq, Eq)]
+enum Version {
+    #[default]
+    None,
+    One,
+    Other,
+}
+
+/// What stands where in `requestContext`, of which nothing is changed.
+#[derive(Default)]
+struct Context {
+    span: Option<Span>,
+    /// Whether it has what a load balancer's has.
+    balancer: bool,
+    /// Whether it has what VPC Lattice's has.
+    lattice: bool,
+    /// Whether it has what API Gateway's has.
+    gateway: bool,
+    web_socket: bool,
+    http_method: Option<Text>,
+    source_ip: Option<Text>,
+    stage: Option<Text>,
+    domain: Option<Text>,
+}
+
+impl Found {
+    /// Passes the whole event.
+    fn read(&mut self, json: &mut Json<'_>, table: &mut [Field]) -> Result<(), Stop> {
+        if json.peek()? != b'{' {
+            // JSON, perhaps, but no object. Nothing will be found.
+            json.skip()?;
+            return json.finish();
+        }
+        json.open()?;
+        let mut first = true;
+        loop {
+            let before = json.at();
+            if let Some((name, value)) = json.plain_member(!first) {
+                if self.text(json.bytes(), name, value) {
+                    first = false;
+                    continue;
+                }
+                json.back_to(before);
+            }
+            let Some(key) = json.key::<true>(&mut first)? else { break };
+            match key.span.of(json.bytes()) {
+                b"version" => self.version = version(json)?,
+                b"httpMethod" => self.method = string(json, "httpMethod")?,
+                b"method" => self.lattice_method = string(json, "method")?,
+                b"path" => self.path = string(json, "path")?,
+                b"rawPath" => self.raw_path = string(json, "rawPath")?,
+                b"rawQueryString" => self.raw_query = string(json, "rawQueryString")?,
+                b"queryStringParameters" => self.parameters = parameters(json, "queryStringParameters")?,
+                b"multiValueQueryStringParameters" => {
+                    self.multi_parameters = parameters(json, "multiValueQueryStringParameters")?;
+                }
+                // `multiValueHeaders` has all that `headers` has, and more.
+                b"headers" if self.multi_headers && self.headers.count > 0 => json.skip()?,
+                b"headers" => self.headers = Headers::read(json, "headers", table)?.unwrap_or_default(),
+                b"multiValueHeaders" => {
+                    let headers = Headers::read(json, "multiValueHeaders", table)?;
+                    self.multi_headers = headers.is_some();
+                    self.headers = headers.filter(|headers| headers.count > 0).unwrap_or(self.headers);
+                }
+                b"cookies" => {
+                    let name = Span::new(key.span.start(), key.span.start() + "cookie".len());
+                    self.cookies = cookies(json)?.map(|value| (name, value));
+                }
+                b"body" => self.body = string(json, "body")?,
+                b"isBase64Encoded" => self.base64 = boolean(json, "isBase64Encoded")?,
+                b"requestContext" => self.context = Context::read(json)?,
+                b"Records" => self.mark(json, NotHttp::Records)?,
+                b"methodArn" | b"routeArn" | b"authorizationToken" => self.mark(json, NotHttp::Authorizer)?,
+                b"raw_path" => {
+                    self.lattice_v1 = true;
+                    json.skip()?;
+                }
+                _ => json.skip()?,
+            }
+        }
+        json.finish()
+    }
+
+    /// Notes a member that is a string; false if it may not be one, or if it is not known what it is.
+    #[inline]
+    fn text(&mut self, bytes: &[u8], name: Span, value: Span) -> bool {
+        match name.of(bytes) {
+            b"httpMethod" => self.method = Some(value),
+            b"method" => self.lattice_method = Some(value),
+            b"path" => self.path = Some(value),
+            b"rawPath" => self.raw_path = Some(value),
+            b"rawQueryString" => self.raw_query = Some(value),
+            b"body" => self.body = Some(value),
+            b"routeKey" | b"resource" => {}
+            _ => return false,
+        }
+        true
+    }
+
+    fn mark(&mut self, json: &mut Json<'_>, what: NotHttp) -> Result<(), Stop> {
+        self.not_http = Some(what);
+        json.skip()
+    }
+
+    /// Decides what the event is, after all of it was seen.
+    fn source(&self) -> Result<Source, EventError> {
+        let context = &self.context;
+        match self.not_http {
+            Some(what) => Err(EventError::NotHttp(what)),
+            None if context.balancer => Ok(if self.multi_headers { Source::AlbMulti } else { Source::AlbSingle }),
+            None if context.http_method.is_some() => Ok(Source::HttpApi),
+            None if context.lattice && self.lattice_method.is_some() => Ok(Source::Lattice),
+            None if context.web_socket && self.method.is_none() => Err(EventError::NotHttp(NotHttp::WebSocket)),
+            None if context.gateway && self.method.is_some() => Ok(Source::RestApi),
+            None if self.lattice_v1 && self.lattice_method.is_some() => Err(EventError::NotHttp(NotHttp::LatticeV1)),
+            None => Err(EventError::NotHttp(NotHttp::Unknown)),
+        }
+    }
+
+    /// Makes the request of what was found.
+    fn request(
+        mut self,
+        source: Source,
+        mut builder: Builder<'_>,
+        end: usize,
+        table: &mut [Field],
+    ) -> Result<Event, EventError> {
+        let domain = self.context.domain.filter(|domain| !domain.escaped).map_or(Span::EMPTY, |domain| domain.span);
+        let source = match source {
+            // Theirs is `<id>.lambda-url.<region>.on.aws`.
+            Source::HttpApi if is_function_url(domain.of(builder.buffer)) => Source::FunctionUrl,
+            source => source,
+        };
+        let method = match source {
+            Source::HttpApi | Source::FunctionUrl => self.context.http_method.and_then(|text| builder.unescaped(text)),
+            Source::Lattice => self.lattice_method.and_then(|span| builder.copied(span)),
+            _ => self.method.and_then(|span| builder.copied(span)),
+        };
+        let method = method.filter(|span| is_method(span.of(builder.buffer))).ok_or(EventError::Method)?;
+        let target = self.target(source, &mut builder)?;
+        if let Some((name, value)) = self.cookies {
+            self.headers.set_cookie(builder.buffer, table, Field::new(name, value), value.end())?;
+        }
+        let authority = builder.copied(self.headers.host.unwrap_or(domain)).ok_or(EventError::TargetTooLong)?;
+        let client = match self.context.source_ip {
+            Some(text) => address(text.span.of(builder.buffer)),
+            None => self.headers.forwarded_for.and_then(|value| last_address(value.of(builder.buffer))),
+        };
+        let mut event = Event {
+            source,
+            method,
+            target,
+            authority,
+            fields: self.headers.count,
+            body: self.body.unwrap_or(Span::new(end, end)),
+            request_context: self.context.span.unwrap_or(Span::EMPTY),
+            client,
+        };
+        if self.base64 {
+            let encoded = builder.buffer.get_mut(event.body.start()..event.body.end()).unwrap_or_default();
+            let length = base64::decode_in_place(encoded).ok_or(EventError::Base64)?;
+            event.body = Span::new(event.body.start(), event.body.start() + length);
+        }
+        if self.headers.end > event.body.start() {
+            move_body(&mut event, builder.buffer, end, table);
+        }
+        Ok(event)
+    }
+
+    /// Puts path and query together.
+    fn target(&self, source: Source, builder: &mut Builder<'_>) -> Result<Span, EventError> {
+        let (path, name) = match source {
+            Source::HttpApi | Source::FunctionUrl => (self.raw_path, "rawPath"),
+            _ => (self.path, "path"),
+        };
+        let path = path.ok_or(EventError::Missing(name))?;
+        // An HTTP API puts the stage before its paths, with either payload format; a REST API doesn't.
+        let has_stage = source == Source::HttpApi || (source == Source::RestApi && self.version == Version::One);
+        let stage = self.context.stage.filter(|stage| has_stage && !stage.escaped);
+        let parameters = self.multi_parameters.or(self.parameters);
+        builder.target(|target, event| {
+            let path = event.part(path);
+            target.path(stage.and_then(|stage| without_stage(path, event.part(stage.span))).unwrap_or(path));
+            let parameters = event.part(parameters.unwrap_or(Span::EMPTY));
+            match source {
+                Source::HttpApi | Source::FunctionUrl => target.query(event.part(self.raw_query.unwrap_or(Span::EMPTY))),
+                Source::AlbSingle | Source::AlbMulti => target.parameters(parameters, Parameters::Raw),
+                Source::RestApi | Source::Lattice => target.parameters(parameters, Parameters::Decoded),
+            }
+        })
+    }
+}
+
+impl Context {
+    fn read(json: &mut Json<'_>) -> Result<Self, Stop> {
+        let mut context = Self::default();
+        if json.peek()? != b'{' {
+            json.skip()?;
+            return Ok(context);
+        }
+        let start = json.at();
+        context.members(json, Level::Context)?;
+        context.span = Some(Span::new(start, json.at()));
+        Ok(context)
+    }
+
+    /// Passes `requestContext`, or an object in it.
+    fn members(&mut self, json: &mut Json<'_>, level: Level) -> Result<(), Stop> {
+        json.open()?;
+        let mut first = true;
+        loop {
+            // Most of them; nothing in strings matters but for some.
+            while let Some((name, value)) = json.plain_member(!first) {
+                first = false;
+                self.text(level, Key::named(name.of(json.bytes())), value);
+            }
+            let Some(key) = json.key::<false>(&mut first)? else { return Ok(()) };
+            let key = if key.escaped { unescaped_key(key, json.bytes()) } else { Key::named(key.span.of(json.bytes())) };
+            match (level, key) {
+                (_, Key::Other) => {}
+                (Level::Context, Key::Http) if json.peek()? == b'{' => {
+                    self.members(json, Level::Http)?;
+                    continue;
+                }
+                (Level::Context, Key::Identity) if json.peek()? == b'{' => {
+                    self.members(json, Level::Identity)?;
+                    continue;
+                }
+                (Level::Context, Key::Elb) => self.balancer = json.peek()? == b'{',
+                (Level::Context, Key::Gateway) => self.gateway = true,
+                (Level::Context, Key::Lattice) => self.lattice = true,
+                (Level::Context, Key::ConnectionId) => self.web_socket = true,
+                (Level::Context, Key::Stage) => {
+                    self.gateway = true;
+                    self.stage = raw_string(json)?;
+                    continue;
+                }
+                (Level::Context, Key::DomainName) => {
+                    self.domain = raw_string(json)?;
+                    continue;
+                }
+                (Level::Http, Key::Method) => {
+                    self.http_method = raw_string(json)?;
+                    continue;
+                }
+                (Level::Http | Level::Identity, Key::SourceIp) => {
+                    self.source_ip = raw_string(json)?;
+                    continue;
+                }
+                _ => {}
+            }
+            json.skip()?;
+        }
+    }
+
+    /// Notes a member that is a string without escapes.
+    #[inline]
+    fn text(&mut self, level: Level, key: Key, value: Span) {
+        let text = Some(Text { span: value, escaped: false });
+        match (level, key) {
+            (Level::Context, Key::Gateway) => self.gateway = true,
+            (Level::Context, Key::Lattice) => self.lattice = true,
+            (Level::Context, Key::ConnectionId) => self.web_socket = true,
+            (Level::Context, Key::Stage) => {
+                self.gateway = true;
+                self.stage = text;
+            }
+            (Level::Context, Key::Elb) => self.balancer = false,
+            (Level::Context, Key::DomainName) => self.domain = text,
+            (Level::Http, Key::Method) => self.http_method = text,
+            (Level::Http | Level::Identity, Key::SourceIp) => self.source_ip = text,
+            _ => {}
+        }
+    }
+}
+
+/// An object that is looked into.
+#[derive(Clone, Copy)]
+enum Level {
+    /// `requestContext`
+    Context,
+    /// Its `http`.
+    Http,
+    /// Its `identity`.
+    Identity,
+}
+
+/// Names of members of `requestContext` and of what is in it.
+#[derive(Clone, Copy)]
+enum Key {
+    Http,
+    Identity,
+    Method,
+    SourceIp,
+    Stage,
+    DomainName,
+    Elb,
+    ConnectionId,
+    /// Another that API Gateway has.
+    Gateway,
+    /// One that VPC Lattice has.
+    Lattice,
+    Other,
+}
+
+impl Key {
+    const fn named(name: &[u8]) -> Self {
+        match name {
+            b"http" => Self::Http,
+            b"identity" => Self::Identity,
+            b"method" => Self::Method,
+            b"sourceIp" => Self::SourceIp,
+            b"stage" => Self::Stage,
+            b"domainName" => Self::DomainName,
+            b"elb" => Self::Elb,
+            b"connectionId" => Self::ConnectionId,
+            b"apiId" | b"resourcePath" | b"resourceId" => Self::Gateway,
+            b"serviceArn" | b"serviceNetworkArn" | b"targetGroupArn" => Self::Lattice,
+            _ => Self::Other,
+        }
+    }
+}
+
+/// Writes into the room before the event.
+struct Builder<'b> {
+    buffer: &'b mut [u8],
+    room: usize,
+    written: usize,
+}
+
+impl Builder<'_> {
+    /// A copy of what is at `span`, if there is room.
+    fn copied(&mut self, span: Span) -> Option<Span> {
+        let (room, bytes) = self.buffer.split_at_mut_checked(self.room)?;
+        let bytes = Behind { room: self.room, bytes }.part(span);
+        let end = self.written + bytes.len();
+        room.get_mut(self.written..end)?.copy_from_slice(bytes);
+        Some(self.wrote(end))
+    }
+
+    /// What a string that was left as it is stands for, if it is as short as a method.
+    fn unescaped(&mut self, text: Text) -> Option<Span> {
+        if !text.escaped {
+            return self.copied(text.span);
+        }
+        let mut method = [0; Method::MAX_LEN];
+        let length = text.unescaped(self.buffer, &mut method)?;
+        let end = self.written + length;
+        self.buffer.get_mut(self.written..end.min(self.room))?.copy_from_slice(method.get(..length)?);
+        Some(self.wrote(end))
+    }
+
+    /// A target that `write` writes of what is in the event.
+    fn target(&mut self, write: impl FnOnce(&mut Target<'_>, Behind<'_>)) -> Result<Span, EventError> {
+        let (room, bytes) = self.buffer.split_at_mut_checked(self.room).ok_or(EventError::TargetTooLong)?;
+        let mut target = Target::new(room, self.written);
+        write(&mut target, Behind { room: self.room, bytes });
+        let end = target.end().ok_or(EventError::TargetTooLong)?;
+        Ok(self.wrote(end))
+    }
+
+    const fn wrote(&mut self, end: usize) -> Span {
+        let span = Span::new(self.written, end);
+        self.written = end;
+        span
+    }
+}
+
+/// What is in a buffer behind the room.
+#[derive(Clone, Copy)]
+struct Behind<'b> {
+    room: usize,
+    bytes: &'b [u8],
+}
+
+impl<'b> Behind<'b> {
+    fn part(self, span: Span) -> &'b [u8] {
+        let from = span.start().saturating_sub(self.room);
+        self.bytes.get(from..span.end().saturating_sub(self.room)).unwrap_or_default()
+    }
+}
+
+/// Moves the body behind all else, so that head and body are apart. The platform's own events have no field after the body.
+#[cold]
+fn move_body(event: &mut Event, buffer: &mut [u8], end: usize, table: &mut [Field]) {
+    let (start, behind) = (event.body.start(), event.body.end());
+    let length = behind - start;
+    let fields = table.get_mut(..event.fields).unwrap_or_default();
+    let moved = |span: Span| if span.start() >= behind { Span::new(span.start() - length, span.end() - length) } else { span };
+    move_fields(buffer, fields, behind, length);
+    event.request_context = moved(event.request_context);
+    event.body = Span::new(end - length, end);
+    if let Some(part) = buffer.get_mut(start..end) {
+        part.rotate_left(length);
+    }
+}
+
+#[cold]
+fn unescaped_key(key: Text, bytes: &[u8]) -> Key {
+    // Longer than any name that matters.
+    let mut name = [0; 24];
+    let length = key.unescaped(bytes, &mut name).unwrap_or(0);
+    Key::named(name.get(..length).unwrap_or_default())
+}
+
+/// A string that is left as it is; none if it is no string.
+fn raw_string(json: &mut Json<'_>) -> Result<Option<Text>, Stop> {
+    if json.peek()? == b'"' { json.string::<false>().map(Some) } else { json.skip().map(|()| None) }
+}
+
+/// A string or `null`.
+fn string(json: &mut Json<'_>, member: &'static str) -> Result<Option<Span>, Stop> {
+    match json.peek()? {
+        b'"' => Ok(Some(json.string::<true>()?.span)),
+        b'n' => json.scalar().map(|()| None),
+        _ => Err(json.wrong_type(member)),
+    }
+}
+
+fn version(json: &mut Json<'_>) -> Result<Version, Stop> {
+    Ok(match raw_string(json)?.map(|text| text.span.of(json.bytes())) {
+        Some(b"1.0") => Version::One,
+        _ => Version::Other,
+    })
+}
+
+/// A boolean; `null` is false.
+fn boolean(json: &mut Json<'_>, member: &'static str) -> Result<bool, Stop> {
+    match json.peek()? {
+        byte @ (b't' | b'f' | b'n') => json.scalar().map(|()| byte == b't'),
+        _ => Err(json.wrong_type(member)),
+    }
+}
+
+/// The path behind the stage, if it begins with it.
+fn without_stage<'p>(path: &'p [u8], stage: &[u8]) -> Option<&'p [u8]> {
+    let rest = path.strip_prefix(b"/")?.strip_prefix(stage)?;
+    (!stage.is_empty() && matches!(rest, [] | [b'/', ..])).then_some(rest)
+}
+
+fn is_method(method: &[u8]) -> bool {
+    method.len() <= Method::MAX_LEN && is_token(method)
+}
+
+fn is_function_url(domain: &[u8]) -> bool {
+    memchr::memmem::find(domain, b".lambda-url.").is_some()
+}

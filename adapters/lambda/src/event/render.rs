@@ -1,0 +1,372 @@
+//! Answers to the JSON that an event's source wants.
+
+use midge::Status;
+
+use super::{
+    Source, base64,
+    escape::Writer,
+    json::Json,
+};
+
+/// The answer has no room: it is larger than the platform takes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct TooLarge;
+
+/// Writes an answer as JSON: [`Renderer::begin`], the body's pieces, [`Renderer::end`].
+///
+/// Text is escaped while it is written, all else becomes base64. A body that was announced as text and turns out not to be UTF-8 is
+/// made base64 where it stands, from its beginning: `isBase64Encoded` comes last.
+pub(crate) struct Renderer<'o> {
+    writer: Writer<'o>,
+    source: Source,
+    /// Where the body's content begins.
+    body: usize,
+    is_text: bool,
+    /// Bytes of the body that can't be written yet: an unfinished character of a text, or less than the three that base64 needs.
+    held: [u8; 4],
+    held_length: usize,
+}
+
+impl<'o> Renderer<'o> {
+    /// Renders an answer for an event from `source` into `out`, whose length is the limit.
+    pub(crate) const fn new(source: Source, out: &'o mut [u8]) -> Self {
+        Self { writer: Writer { out, at: 0 }, source, body: 0, is_text: false, held: [0; 4], held_length: 0 }
+    }
+
+    /// Writes the head: a status, and fields as lines of `name: value` CR LF, as `PlainAnswer::lines` has them.
+    pub(crate) fn begin(&mut self, status: Status, lines: &[u8]) -> Result<(), TooLarge> {
+        let overview = Overview::of(lines);
+        let writer = &mut self.writer;
+        writer.put(b"{\"statusCode\":")?;
+        writer.put(&status.digits())?;
+        if let Source::AlbSingle | Source::AlbMulti = self.source {
+            writer.put(b",\"statusDescription\":\"")?;
+            writer.put(&status.digits())?;
+            writer.put(b" ")?;
+            writer.put(status.reason().as_bytes())?;
+            writer.put(b"\"")?;
+        }
+        match self.source {
+            Source::RestApi | Source::AlbMulti => {
+                writer.put(b",\"multiValueHeaders\":")?;
+                fields(writer, lines, &overview, Form::Arrays)?;
+            }
+            Source::HttpApi | Source::FunctionUrl => {
+                writer.put(b",\"headers\":")?;
+                fields(writer, lines, &overview, Form::Joined)?;
+                if overview.set_cookie {
+                    writer.put(b",\"cookies\":")?;
+                    cookies(writer, lines)?;
+                }
+            }
+            Source::AlbSingle | Source::Lattice => {
+                writer.put(b",\"headers\":")?;
+                fields(writer, lines, &overview, Form::Cased)?;
+            }
+        }
+        writer.put(b",\"body\":\"")?;
+        self.body = writer.at;
+        self.is_text = overview.is_text();
+        Ok(())
+    }
+
+    /// Writes the next piece of the body.
+    pub(crate) fn body(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
+        if !self.is_text {
+            return self.binary(piece);
+        }
+        let mut rest = piece;
+        // A character that began in the piece before.
+        while self.held_length > 0
+            && let Some((byte, tail)) = rest.split_first()
+        {
+            if let Some(place) = self.held.get_mut(self.held_length) {
+                *place = *byte;
+            }
+            self.held_length += 1;
+            rest = tail;
+            let character = self.held.get(..self.held_length).unwrap_or_default();
+            match core::str::from_utf8(character) {
+                Ok(_) => {
+                    self.writer.put(character)?;
+                    self.held_length = 0;
+                }
+                Err(error) if error.error_len().is_none() => {}
+                Err(_) => {
+                    self.turn_binary()?;
+                    return self.binary(rest);
+                }
+            }
+        }
+        match core::str::from_utf8(rest) {
+            Ok(_) => self.writer.escaped(rest),
+            Err(error) => {
+                let (text, behind) = rest.split_at_checked(error.valid_up_to()).unwrap_or_default();
+                self.writer.escaped(text)?;
+                if error.error_len().is_none() {
+                    self.hold(behind);
+                    return Ok(());
+                }
+                self.turn_binary()?;
+                self.binary(behind)
+            }
+        }
+    }
+
+    /// Ends the answer, and gives its length.
+    pub(crate) fn end(mut self) -> Result<usize, TooLarge> {
+        if self.is_text && self.held_length > 0 {
+            self.turn_binary()?;
+        }
+        if self.held_length > 0 {
+            let rest = self.held.get(..self.held_length).unwrap_or_default();
+            self.writer.at += base64::encode(rest, self.writer.out.get_mut(self.writer.at..).unwrap_or_default()).ok_or(TooLarge)?;
+        }
+        let encoded = !self.is_text && self.writer.at > self.body;
+        self.writer.put(if encoded { b"\",\"isBase64Encoded\":true}" } else { b"\",\"isBase64Encoded\":false}" })?;
+        Ok(self.writer.at)
+    }
+
+    /// Writes bytes as base64, three at a time.
+    fn binary(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
+        let mut rest = piece;
+        while self.held_length > 0
+            && let Some((byte, tail)) = rest.split_first()
+        {
+            if let Some(place) = self.held.get_mut(self.held_length) {
+                *place = *byte;
+            }
+            self.held_length += 1;
+            rest = tail;
+            if self.held_length == 3 {
+                let three = self.held;
+                self.held_length = 0;
+                self.triples(three.get(..3).unwrap_or_default())?;
+            }
+        }
+        let (triples, behind) = rest.split_at_checked(rest.len() / 3 * 3).unwrap_or_default();
+        self.triples(triples)?;
+        if !behind.is_empty() {
+            self.hold(behind);
+        }
+        Ok(())
+    }
+
+    fn triples(&mut self, raw: &[u8]) -> Result<(), TooLarge> {
+        if !raw.is_empty() {
+            let out = self.writer.out.get_mut(self.writer.at..).unwrap_or_default();
+            self.writer.at += base64::encode(raw, out).ok_or(TooLarge)?;
+        }
+        Ok(())
+    }
+
+    /// Makes what was written as text base64.
+    #[cold]
+    fn turn_binary(&mut self) -> Result<(), TooLarge> {
+        self.is_text = false;
+        let (held, held_length) = (self.held, self.held_length);
+        self.held_length = 0;
+        let (start, end) = (self.body, self.writer.at);
+        // The string as it would stand if it ended here, unescaped as an event's would be.
+        self.writer.put(b"\"")?;
+        let string = self.writer.out.get_mut(..end + 1).unwrap_or_default();
+        let raw = Json::new(string, start - 1).string::<true>().map_err(|_| TooLarge)?.span;
+        let whole = (raw.end() - start) / 3 * 3;
+        let mut behind = [0; 2];
+        let rest = self.writer.out.get(start + whole..raw.end()).unwrap_or_default();
+        let behind = behind.get_mut(..rest.len()).unwrap_or_default();
+        behind.copy_from_slice(rest);
+        self.writer.at = base64::encode_in_place(self.writer.out, start, start + whole).ok_or(TooLarge)?;
+        self.binary(behind)?;
+        self.binary(held.get(..held_length).unwrap_or_default())
+    }
+
+    fn hold(&mut self, bytes: &[u8]) {
+        if let Some(place) = self.held.get_mut(..bytes.len()) {
+            place.copy_from_slice(bytes);
+            self.held_length = bytes.len();
+        }
+    }
+}
+
+/// Writes the JSON that stands before a streamed answer to an event from `source`: status and fields, given as for
+/// [`Renderer::begin`]. Gives its length.
+pub(crate) fn prelude(source: Source, out: &mut [u8], status: Status, lines: &[u8]) -> Result<usize, TooLarge> {
+    let overview = Overview::of(lines);
+    let mut writer = Writer { out, at: 0 };
+    writer.put(b"{\"statusCode\":")?;
+    writer.put(&status.digits())?;
+    // Only a REST API knows the one with arrays, and puts both together.
+    let (joined, arrays) = if source == Source::RestApi { (&b""[..], lines) } else { (lines, &b""[..]) };
+    writer.put(b",\"headers\":")?;
+    fields(&mut writer, joined, &overview, Form::Joined)?;
+    writer.put(b",\"multiValueHeaders\":")?;
+    fields(&mut writer, arrays, &overview, Form::ArraysWithoutCookies)?;
+    writer.put(b",\"cookies\":")?;
+    cookies(&mut writer, lines)?;
+    writer.put(b"}")?;
+    Ok(writer.at)
+}
+
+/// How fields are written.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Form {
+    /// One string for a name, repeated fields as one list (RFC 9110, section 5.3); no cookies.
+    Joined,
+    /// The same, but each `set-cookie` under a name that differs in case: they can't be joined (RFC 6265, section 3), and names
+    /// in an object can't repeat.
+    Cased,
+    /// An array for each name.
+    Arrays,
+    /// An array for each name; no cookies.
+    ArraysWithoutCookies,
+}
+
+fn fields(writer: &mut Writer<'_>, lines: &[u8], overview: &Overview<'_>, form: Form) -> Result<(), TooLarge> {
+    let all = Lines { rest: lines };
+    let (mut separator, mut cookies) = (&b"{"[..], 0);
+    for (index, (name, value)) in all.enumerate() {
+        let is_cookie = is_set_cookie(name);
+        if is_cookie && matches!(form, Form::Joined | Form::ArraysWithoutCookies) {
+            continue;
+        }
+        let may_repeat = overview.repeated & mark(name) != 0 && !(is_cookie && form == Form::Cased);
+        let same = |(other, _): &(&[u8], &[u8])| may_repeat && other.eq_ignore_ascii_case(name);
+        if may_repeat && all.take(index).any(|field| same(&field)) {
+            continue;
+        }
+        writer.put(separator)?;
+        writer.put(b"\"")?;
+        separator = b",";
+        if is_cookie && form == Form::Cased {
+            cased(writer, name, cookies)?;
+            cookies += 1;
+        } else {
+            // A name is a token: there is nothing to escape in it.
+            writer.put(name)?;
+        }
+        let (open, between, close) = match form {
+            Form::Joined | Form::Cased => (&b"\":\""[..], &b", "[..], &b"\""[..]),
+            Form::Arrays | Form::ArraysWithoutCookies => (&b"\":[\""[..], &b"\",\""[..], &b"\"]"[..]),
+        };
+        writer.put(open)?;
+        writer.value(value)?;
+        if may_repeat {
+            for (_, value) in all.skip(index + 1).filter(same) {
+                writer.put(between)?;
+                writer.value(value)?;
+            }
+        }
+        writer.put(close)?;
+    }
+    writer.put(if separator == b"{" { b"{}" } else { b"}" })
+}
+
+/// Writes a name with the case of its letters as the bits of `number` say.
+fn cased(writer: &mut Writer<'_>, name: &[u8], number: usize) -> Result<(), TooLarge> {
+    let mut bits = number;
+    for byte in name {
+        let flip = byte.is_ascii_alphabetic() && bits & 1 == 1;
+        if byte.is_ascii_alphabetic() {
+            bits >>= 1;
+        }
+        writer.put(&[if flip { byte ^ 0x20 } else { *byte }])?;
+    }
+    Ok(())
+}
+
+/// Writes the values of all `set-cookie` as an array.
+fn cookies(writer: &mut Writer<'_>, lines: &[u8]) -> Result<(), TooLarge> {
+    let mut separator = &b"[\""[..];
+    for (_, value) in (Lines { rest: lines }).filter(|(name, _)| is_set_cookie(name)) {
+        writer.put(separator)?;
+        writer.value(value)?;
+        separator = b"\",\"";
+    }
+    writer.put(if separator == b"[\"" { b"[]" } else { b"\"]" })
+}
+
+fn is_set_cookie(name: &[u8]) -> bool {
+    name.eq_ignore_ascii_case(b"set-cookie")
+}
+
+/// What has to be known of the fields before they are written.
+struct Overview<'l> {
+    /// The marks of names that there may be several of.
+    repeated: u64,
+    set_cookie: bool,
+    content_type: &'l [u8],
+    /// Whether the body is compressed, or encoded otherwise.
+    encoded: bool,
+}
+
+impl<'l> Overview<'l> {
+    fn of(lines: &'l [u8]) -> Self {
+        let mut overview = Self { repeated: 0, set_cookie: false, content_type: b"", encoded: false };
+        let mut seen = 0;
+        for (name, value) in (Lines { rest: lines }) {
+            let mark = mark(name);
+            overview.repeated |= seen & mark;
+            seen |= mark;
+            match name.len() {
+                10 => overview.set_cookie |= is_set_cookie(name),
+                12 if name.eq_ignore_ascii_case(b"content-type") => overview.content_type = value,
+                16 if name.eq_ignore_ascii_case(b"content-encoding") => {
+                    overview.encoded |= !value.eq_ignore_ascii_case(b"identity");
+                }
+                _ => {}
+            }
+        }
+        overview
+    }
+
+    /// Whether the body is text, as its type says.
+    fn is_text(&self) -> bool {
+        let end = memchr::memchr(b';', self.content_type).unwrap_or(self.content_type.len());
+        let media_type = self.content_type.get(..end).unwrap_or_default().trim_ascii();
+        let ends = |suffix: &[u8]| {
+            let start = media_type.len().saturating_sub(suffix.len());
+            media_type.get(start..).unwrap_or_default().eq_ignore_ascii_case(suffix)
+        };
+        let is_text = media_type.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"text/"))
+            || ends(b"+json")
+            || ends(b"+xml")
+            || TEXT_TYPES.iter().any(|text| media_type.eq_ignore_ascii_case(text));
+        is_text && !self.encoded
+    }
+}
+
+/// A bit that is the same for names that are the same but for case, and most often another for another name.
+fn mark(name: &[u8]) -> u64 {
+    let end = |byte: Option<&u8>| byte.copied().unwrap_or_default() | 0x20;
+    let hash = usize::from(end(name.first())) ^ usize::from(end(name.last())) << 2 ^ name.len();
+    1 << (hash % 64)
+}
+
+/// The fields of lines of `name: value` CR LF.
+#[derive(Clone, Copy)]
+struct Lines<'l> {
+    rest: &'l [u8],
+}
+
+impl<'l> Iterator for Lines<'l> {
+    type Item = (&'l [u8], &'l [u8]);
+
+    fn next(&mut self) -> Option<Self::Item> {
+        let colon = memchr::memchr(b':', self.rest)?;
+        let (name, rest) = self.rest.split_at_checked(colon)?;
+        let end = memchr::memchr(b'\r', rest)?;
+        let value = rest.get(2..end)?;
+        self.rest = rest.get(end + 2..)?;
+        Some((name, value))
+    }
+}
+
+const TEXT_TYPES: [&[u8]; 6] = [
+    b"application/json",
+    b"application/xml",
+    b"application/javascript",
+    b"application/x-javascript",
+    b"application/ecmascript",
+    b"application/x-ndjson",
+];

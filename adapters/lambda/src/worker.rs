@@ -1,0 +1,507 @@
+//! The loop: an event comes in, the handler answers it, the answer goes back.
+
+use std::{
+    convert::Infallible,
+    fmt,
+    future::poll_fn,
+    panic::{AssertUnwindSafe, catch_unwind},
+    pin::pin,
+    rc::Rc,
+    str,
+    task::Poll,
+    thread,
+    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+};
+
+use midge::{
+    AnswerHead, Exchange, ExchangeState, Failure, Field, Handler, Head, Limits, Peer, PlainEnd, PlainMemory, RequestContext,
+    RequestId, Sent, Status,
+};
+
+use crate::{
+    Error,
+    api::{ErrorKind, HEAD_ROOM, Post, What},
+    context::{Current, Invocation, within},
+    endpoint::Endpoint,
+    event::{self, Renderer, Source, TooLarge},
+    link::{Link, Lost, Received, Stage},
+    log, panic,
+    region::{EVENT_ROOM, MAX_ANSWER, MAX_EVENT, Region},
+    stream::Stream,
+    timer::Timer,
+};
+
+/// What a runtime was told about all of its invocations.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Settings {
+    pub(crate) streaming: bool,
+    pub(crate) margin: Duration,
+    pub(crate) keep_event: bool,
+    #[cfg(feature = "arena")]
+    pub(crate) arena_bytes: usize,
+}
+
+impl Default for Settings {
+    fn default() -> Self {
+        Self {
+            streaming: false,
+            margin: Duration::from_millis(100),
+            keep_event: false,
+            #[cfg(feature = "arena")]
+            arena_bytes: 64 << 10,
+        }
+    }
+}
+
+/// One connection, the memory for one invocation at a time, and the loop over both.
+pub(crate) struct Worker {
+    link: Rc<Link>,
+    settings: Settings,
+    region: Region,
+    /// Where an exchange puts its answer together.
+    output: Vec<u8>,
+    table: Vec<Field>,
+    state: ExchangeState,
+    invocation: Rc<Invocation>,
+    /// The origin of [`midge::Instant`]s.
+    epoch: Instant,
+    #[cfg(feature = "arena")]
+    arena: bumpalo::Bump,
+}
+
+impl Worker {
+    pub(crate) fn new(endpoint: Endpoint, settings: Settings) -> Self {
+        Self {
+            link: Rc::new(Link::new(endpoint)),
+            settings,
+            region: Region::new(),
+            output: vec![0; OUTPUT],
+            table: vec![Field::EMPTY; FIELDS],
+            state: ExchangeState::NEW,
+            invocation: Rc::default(),
+            epoch: Instant::now(),
+            #[cfg(feature = "arena")]
+            arena: {
+                let arena = bumpalo::Bump::with_capacity(settings.arena_bytes);
+                arena.set_allocation_limit(Some(arena.allocated_bytes()));
+                arena
+            },
+        }
+    }
+
+    /// Serves events until that can't go on.
+    pub(crate) async fn run<H: Handler, T: Timer>(mut self, handler: &H, timer: &T) -> Error {
+        match self.serve(handler, timer).await {
+            Err(error) => error,
+        }
+    }
+
+    async fn serve<H: Handler, T: Timer>(&mut self, handler: &H, timer: &T) -> Result<Infallible, Error> {
+        loop {
+            let received = self.next()?;
+            let event = EVENT_ROOM + received.start;
+            let used = if received.too_large {
+                let text = format_args!("the event is larger than {MAX_EVENT} bytes");
+                self.refuse(ErrorKind::EVENT_TOO_LARGE, &text)?;
+                MAX_EVENT
+            } else {
+                let answered = self.answer(event, received.length, handler, timer).await?;
+                received.length.max(answered)
+            };
+            self.region.used(used);
+            #[cfg(feature = "arena")]
+            self.arena.reset();
+        }
+    }
+
+    /// Waits for the next event: it stands in the region then, behind [`EVENT_ROOM`].
+    fn next(&mut self) -> Result<Received, Error> {
+        let mut pause = FIRST_PAUSE;
+        loop {
+            if Rc::get_mut(&mut self.invocation).is_none() {
+                // A handler kept the last one's context.
+                self.invocation = Rc::default();
+            }
+            let (input, _) = self.region.parts();
+            let Some(invocation) = Rc::get_mut(&mut self.invocation) else { continue };
+            let note = |head: &AnswerHead<'_>| note(invocation, head, self.settings.margin);
+            let received = self.link.ask(self.link.api.next(), input.get_mut(EVENT_ROOM..).unwrap_or_default(), MAX_EVENT, note)?;
+            match received.status {
+                200 if self.invocation.request_id.is_empty() => {
+                    return Err(Error::Field("Lambda-Runtime-Aws-Request-Id"));
+                }
+                200 => return Ok(received),
+                204 => {
+                    thread::sleep(pause);
+                    pause = (pause * 2).min(LAST_PAUSE);
+                }
+                status => return Err(Error::Refused { what: "GET /runtime/invocation/next", status }),
+            }
+        }
+    }
+
+    /// Answers an event; gives how many bytes of the answer's memory that took.
+    async fn answer<H: Handler, T: Timer>(
+        &mut self,
+        at: usize,
+        length: usize,
+        handler: &H,
+        timer: &T,
+    ) -> Result<usize, Error> {
+        let (input, out) = self.region.parts();
+        let mut answer_memory = [0; ANSWER_BYTES];
+        if self.settings.keep_event
+            && let Some(invocation) = Rc::get_mut(&mut self.invocation)
+        {
+            invocation.event.extend_from_slice(input.get(at..at + length).unwrap_or_default());
+        }
+        let event = match event::read(input, EVENT_ROOM, at..at + length, &mut self.table) {
+            Ok(event) => event,
+            Err(error) => {
+                self.refuse(ErrorKind(error.error_type()), &error)?;
+                return Ok(0);
+            }
+        };
+        let (head, body, tail) = event.split(input);
+        if let Some(invocation) = Rc::get_mut(&mut self.invocation) {
+            invocation.request_context.extend_from_slice(event.request_context(head, tail));
+        }
+        let invocation = Rc::clone(&self.invocation);
+        let deadline = invocation.deadline;
+        let until_epoch = |at: Instant| at.saturating_duration_since(self.epoch).as_millis();
+        let context = RequestContext {
+            peer: event.client.map_or(Peer::Unknown, Peer::Ip),
+            deadline: deadline
+                .map(|at| midge::Instant::from_millis(u64::try_from(until_epoch(at)).unwrap_or(u64::MAX))),
+            id: RequestId::Text(&invocation.request_id),
+            ..RequestContext::default()
+        };
+        let filled = body.len();
+        let memory = PlainMemory {
+            input: body,
+            filled,
+            state: &mut self.state,
+            output: &mut self.output,
+            #[cfg(feature = "arena")]
+            arena: &self.arena,
+        };
+        let fields = self.table.get(..event.fields).unwrap_or_default();
+        let exchange = Exchange::plain(Head::plain(head, fields, event.head()), memory, &context, &LIMITS);
+        let run = Run {
+            exchange: &exchange,
+            current: Current { link: Rc::clone(&self.link), invocation: Some(Rc::clone(&invocation)) },
+            deadline: invocation.handler_deadline,
+            timer,
+        };
+        self.link.stage.set(Stage::Invocation);
+        let what = What::Response(&invocation.request_id);
+        let received = if self.settings.streaming {
+            match run.streamed(handler, Stream::new(&self.link, &invocation, event.source, out)).await {
+                Answered::Sent => {
+                    let received = self.link.receive(&mut answer_memory, 0, &mut |_| {});
+                    self.link.close();
+                    received
+                }
+                Answered::Lost(lost) => {
+                    // The platform may have said why it takes no more of it.
+                    let received = self.link.receive(&mut answer_memory, 0, &mut |_| {}).map_err(|_| lost);
+                    self.link.close();
+                    received
+                }
+                Answered::Panicked => return self.report_panic().map(|()| 0),
+            }
+        } else {
+            let place = out.get_mut(HEAD_ROOM..HEAD_ROOM + MAX_ANSWER).unwrap_or_default();
+            let length = match run.buffered(handler, event.source, place).await {
+                Some(length) => length,
+                None => return self.report_panic().map(|()| 0),
+            };
+            let post = Post { what, invocation_id: invocation.invocation_id(), length: Some(length) };
+            let head = out.get_mut(..HEAD_ROOM).unwrap_or_default();
+            let Some(start) = self.link.api.post_before(&post, head) else { return Err(Error::Field("request id")) };
+            let request = out.get(start..HEAD_ROOM + length).unwrap_or_default();
+            let status = self.link.ask(request, &mut answer_memory, 0, |_| {})?.status;
+            verdict("POST /response", status)?;
+            return Ok(length);
+        };
+        match received {
+            Ok(Received { status, .. }) => verdict("POST /response", status)?,
+            // If the platform is gone too, the next request shows it.
+            Err(lost) => log(format_args!("a streamed answer broke off: {}", Error::from(lost))),
+        }
+        Ok(0)
+    }
+
+    /// Reports an event that the handler is not shown.
+    #[cold]
+    fn refuse(&self, kind: ErrorKind, message: &dyn fmt::Display) -> Result<(), Error> {
+        log(format_args!("{message}"));
+        let what = What::InvocationError(&self.invocation.request_id, kind);
+        let mut memory = [0; panic::REPORT_BYTES];
+        let invocation_id = self.invocation.invocation_id();
+        let received = panic::post_error(&self.link, what, kind, invocation_id, message, &mut memory)?;
+        verdict("POST /error", received.status)
+    }
+
+    #[cold]
+    fn report_panic(&self) -> Result<(), Error> {
+        let what = What::InvocationError(&self.invocation.request_id, ErrorKind::PANIC);
+        let received = panic::report(&self.link, what, self.invocation.invocation_id())?;
+        verdict("POST /error", received.status)
+    }
+}
+
+/// Takes in what the platform says of an invocation.
+fn note(invocation: &mut Invocation, head: &AnswerHead<'_>, margin: Duration) {
+    invocation.clear();
+    for (name, value) in head.fields().iter() {
+        let Some(name) = name.get(..15).filter(|start| start.eq_ignore_ascii_case("lambda-runtime-")).and(name.get(15..))
+        else {
+            continue;
+        };
+        let Ok(value) = str::from_utf8(value) else { continue };
+        let place = match name.len() {
+            14 if name.eq_ignore_ascii_case("aws-request-id") && is_id(value) => &mut invocation.request_id,
+            13 if name.eq_ignore_ascii_case("invocation-id") => &mut invocation.invocation_id,
+            20 if name.eq_ignore_ascii_case("invoked-function-arn") => &mut invocation.function_arn,
+            8 if name.eq_ignore_ascii_case("trace-id") => &mut invocation.trace_id,
+            14 if name.eq_ignore_ascii_case("client-context") => &mut invocation.client_context,
+            16 if name.eq_ignore_ascii_case("cognito-identity") => &mut invocation.cognito_identity,
+            13 if name.eq_ignore_ascii_case("aws-tenant-id") => &mut invocation.tenant_id,
+            11 if name.eq_ignore_ascii_case("deadline-ms") => {
+                let deadline = value.parse().ok().and_then(|millis| remaining(Duration::from_millis(millis)));
+                if let Some((now, left)) = deadline.map(|left| (Instant::now(), left)) {
+                    invocation.deadline = now.checked_add(left);
+                    invocation.handler_deadline = now.checked_add(left - margin.min(left / 2));
+                }
+                continue;
+            }
+            _ => continue,
+        };
+        place.clear();
+        place.push_str(value);
+    }
+}
+
+/// The time that is left until `deadline`, since 1970. Emulators send deadlines that are past, or days away: those count as none.
+fn remaining(deadline: Duration) -> Option<Duration> {
+    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
+    deadline.checked_sub(now).filter(|left| !left.is_zero() && *left <= LONGEST)
+}
+
+/// Whether it can stand in a request target.
+fn is_id(value: &str) -> bool {
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':');
+    value.len() <= 256 && value.bytes().all(allowed)
+}
+
+/// What an answer to a `POST` means for the loop.
+fn verdict(what: &'static str, status: u16) -> Result<(), Error> {
+    match status {
+        200..=299 => Ok(()),
+        // The invocation is over, or its answer too large for it: there is nothing to add to that.
+        410 | 413 => {
+            log(format_args!("the Runtime API answered {what} with {status}"));
+            Ok(())
+        }
+        // After anything else, the same event would be handed out again.
+        _ => Err(Error::Refused { what, status }),
+    }
+}
+
+/// A handler at work on one event.
+struct Run<'x, T> {
+    exchange: &'x Exchange<'x>,
+    current: Current,
+    deadline: Option<Instant>,
+    timer: &'x T,
+}
+
+/// How a handler's future ended.
+enum Outcome {
+    Done(Result<Sent, Failure>),
+    Panicked,
+    Late,
+    Lost(Lost),
+}
+
+/// What became of a streamed answer.
+enum Answered {
+    /// It went out, or its failure did.
+    Sent,
+    Lost(Lost),
+    /// The handler panicked before anything went out.
+    Panicked,
+}
+
+impl<'x, T: Timer> Run<'x, T> {
+    /// Gives the length of the answer's JSON; `None` if the handler panicked.
+    async fn buffered<H: Handler>(&self, handler: &H, source: Source, out: &mut [u8]) -> Option<usize> {
+        let mut answer = Buffered { renderer: Renderer::new(source, &mut *out), begun: false, too_large: false };
+        let outcome = self
+            .drive(handler, |exchange| {
+                answer.take(exchange);
+                Ok(())
+            })
+            .await;
+        let result = match outcome {
+            Outcome::Done(result) => result,
+            Outcome::Late | Outcome::Lost(_) => Err(late()),
+            Outcome::Panicked => return None,
+        };
+        let failed = result.as_ref().err().map(Failure::status);
+        let ended = if answer.begun && failed.is_some() { PlainEnd::Cut } else { self.exchange.end(result) };
+        let instead = match ended {
+            PlainEnd::Answered => match answer.end(self.exchange) {
+                Ok(length) => return Some(length),
+                Err(TooLarge) => {
+                    log(format_args!("the answer is larger than {MAX_ANSWER} bytes: the client is answered 502"));
+                    BAD_GATEWAY
+                }
+            },
+            // Nothing was sent yet: the client can be told.
+            PlainEnd::Cut => failed.unwrap_or(Status::INTERNAL_SERVER_ERROR),
+        };
+        Some(render_status(Renderer::new(source, out), instead).unwrap_or_default())
+    }
+
+    async fn streamed<H: Handler>(&self, handler: &H, mut answer: Stream<'_>) -> Answered {
+        let outcome = self.drive(handler, |exchange| answer.push(exchange, false)).await;
+        let (result, kind) = match outcome {
+            Outcome::Done(result) => (result, ErrorKind::FAILURE),
+            Outcome::Late => (Err(late()), ErrorKind::TIMEOUT),
+            Outcome::Lost(lost) => return Answered::Lost(lost),
+            Outcome::Panicked if answer.has_begun() => {
+                let failed = panic::with_message(|message| answer.fail(ErrorKind::PANIC, message));
+                return failed.map_or_else(Answered::Lost, |()| Answered::Sent);
+            }
+            Outcome::Panicked => return Answered::Panicked,
+        };
+        let failure = result.as_ref().err().copied();
+        let sent = match failure {
+            Some(failure) if answer.has_begun() => answer.fail(kind, &failure),
+            _ => match self.exchange.end(result) {
+                PlainEnd::Answered => answer.push(self.exchange, true),
+                PlainEnd::Cut => answer.fail(kind, &"the answer is not complete"),
+            },
+        };
+        sent.map_or_else(Answered::Lost, |()| Answered::Sent)
+    }
+
+    /// Runs the handler. Whenever it waits, `take` is given what there is of its answer.
+    async fn drive<H: Handler>(
+        &self,
+        handler: &H,
+        mut take: impl FnMut(&Exchange<'_>) -> Result<(), Lost>,
+    ) -> Outcome {
+        let exchange = self.exchange;
+        // Called inside the future: a `handle` that panics before it returns its future is caught too.
+        let mut handled = pin!(async { handler.handle(exchange.request(), exchange.response()).await });
+        let mut waited = false;
+        let outcome = poll_fn(|context| {
+            loop {
+                // The future is never polled again after a panic, and what the handler shares between requests is as consistent as
+                // its own locks make it: the same bargain that threads strike.
+                let poll = || catch_unwind(AssertUnwindSafe(|| handled.as_mut().poll(context)));
+                match within(self.current.clone(), poll) {
+                    Ok(Poll::Ready(result)) => return Poll::Ready(Outcome::Done(result)),
+                    Ok(Poll::Pending) => {}
+                    Err(_) => return Poll::Ready(Outcome::Panicked),
+                }
+                let want = exchange.want();
+                if let Err(lost) = take(exchange) {
+                    return Poll::Ready(Outcome::Lost(lost));
+                }
+                if want.input {
+                    // The whole body was there from the beginning.
+                    exchange.end_of_input();
+                }
+                if let Some(deadline) = self.deadline {
+                    if Instant::now() >= deadline {
+                        return Poll::Ready(Outcome::Late);
+                    }
+                    if !want.input && !want.output {
+                        self.timer.set(deadline, context.waker());
+                        waited = true;
+                    }
+                }
+                if !want.input && !want.output {
+                    return Poll::Pending;
+                }
+            }
+        })
+        .await;
+        if waited {
+            self.timer.clear();
+        }
+        outcome
+    }
+}
+
+/// The failure of a handler that is still waiting when its time is up.
+#[cold]
+fn late() -> Failure {
+    log(format_args!("a handler still waited shortly before its deadline, and was dropped"));
+    Failure::new(504).because("the function did not answer in time")
+}
+
+/// An answer that is put together as JSON before it is sent.
+struct Buffered<'o> {
+    renderer: Renderer<'o>,
+    begun: bool,
+    /// There is no room for it. It is thrown away, so that the handler comes to its end.
+    too_large: bool,
+}
+
+impl Buffered<'_> {
+    /// Takes what there is of the answer.
+    fn take(&mut self, exchange: &Exchange<'_>) {
+        if !self.begun {
+            let Some(answer) = exchange.answer_head() else { return };
+            self.begun = true;
+            self.too_large = self.renderer.begin(answer.status(), answer.lines()).is_err();
+        }
+        while exchange
+            .drain(|pending| {
+                self.too_large = self.too_large || self.renderer.body(pending).is_err();
+                (pending.len(), ())
+            })
+            .is_some()
+        {}
+    }
+
+    fn end(mut self, exchange: &Exchange<'_>) -> Result<usize, TooLarge> {
+        self.take(exchange);
+        if self.too_large { Err(TooLarge) } else { self.renderer.end() }
+    }
+}
+
+/// Writes an answer that says no more than its status.
+#[cold]
+fn render_status(mut renderer: Renderer<'_>, status: Status) -> Result<usize, TooLarge> {
+    renderer.begin(status, b"content-type: text/plain; charset=utf-8\r\n")?;
+    renderer.body(&status.digits())?;
+    renderer.body(b" ")?;
+    renderer.body(status.reason().as_bytes())?;
+    renderer.body(b"\n")?;
+    renderer.end()
+}
+
+/// 502 (Bad Gateway)
+const BAD_GATEWAY: Status = match Status::new(502) {
+    Some(status) => status,
+    None => Status::INTERNAL_SERVER_ERROR,
+};
+/// The body is in memory whole: a handler may have all of it.
+const LIMITS: Limits = Limits { body_in_memory_bytes: u32::MAX, response_head_bytes: 16_384, ..Limits::DEFAULT };
+/// Bytes in which an exchange puts its answer together, piece by piece.
+const OUTPUT: usize = 32 << 10;
+/// Header fields that an event may have.
+const FIELDS: usize = 256;
+/// Bytes for the answer to a `POST`: its head, and a body of a few words.
+const ANSWER_BYTES: usize = 8_192;
+/// A deadline further away than this is an emulator's.
+const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
+/// How long the loop waits after an empty answer, and at most after several.
+const FIRST_PAUSE: Duration = Duration::from_millis(10);
+const LAST_PAUSE: Duration = Duration::from_secs(1);

@@ -1,0 +1,440 @@
+//! The WebAssembly ABI, and all unsafe code of this crate: what `ABI.md` says in words.
+//!
+//! The host reads and writes memory only while an import runs, and only the range that the call lends it. So every import
+//! stands behind a function that takes slices, and whatever the host answers is checked here.
+#![allow(unsafe_code, reason = "imports take raw addresses, and a future of any type is kept in one static place")]
+
+use core::{
+    cell::{Cell, UnsafeCell},
+    marker::PhantomData,
+    mem::{MaybeUninit, align_of, size_of},
+    pin::Pin,
+    task::{Context, Poll, Waker},
+};
+
+use midge::Field;
+
+use crate::error::CallError;
+
+/// The version of the ABI: the shim refuses a module with another one.
+pub const VERSION: u32 = 1;
+
+/// The request's method and URL, written to the front of `place`; their length.
+pub(crate) fn head(place: &mut [u8]) -> Result<usize, CallError> {
+    // SAFETY: the host writes `place.len()` bytes at most, into a slice that is borrowed for the call.
+    let result = unsafe { imports::head(place.as_mut_ptr(), place.len()) };
+    count(result, place.len())
+}
+
+/// The Durable Object class that the event is for; its length.
+pub(crate) fn class(place: &mut [u8]) -> Result<usize, CallError> {
+    // SAFETY: as in `head`.
+    let result = unsafe { imports::class(place.as_mut_ptr(), place.len()) };
+    count(result, place.len())
+}
+
+/// The value of one header field of `handle`'s message (0 is the request's); its length.
+pub(crate) fn field(handle: u32, name: &str, place: &mut [u8]) -> Result<usize, CallError> {
+    // SAFETY: the host reads `name` and writes `place`, both borrowed for the call, within their lengths.
+    let result = unsafe { imports::field(handle, name.as_ptr(), name.len(), place.as_mut_ptr(), place.len()) };
+    count(result, place.len())
+}
+
+/// All header fields of the request, as lines of `name: value` CR LF; their length.
+pub(crate) fn fields(place: &mut [u8]) -> Result<usize, CallError> {
+    // SAFETY: as in `head`.
+    let result = unsafe { imports::fields(place.as_mut_ptr(), place.len()) };
+    count(result, place.len())
+}
+
+/// Length of the request's body; `None` if nobody knows it yet.
+pub(crate) fn body_length() -> Option<u64> {
+    let length = imports::body_length();
+    (length >= 0.0).then_some(length as u64)
+}
+
+/// The next bytes of `handle`'s body (0 is the request's): 0 at its end.
+pub(crate) fn read(handle: u32, place: &mut [u8]) -> Poll<Result<usize, CallError>> {
+    if place.is_empty() {
+        return Poll::Ready(Ok(0));
+    }
+    // SAFETY: as in `head`.
+    let result = unsafe { imports::read(handle, place.as_mut_ptr(), place.len()) };
+    waiting(count(result, place.len()))
+}
+
+/// Begins the answer: its status, its field lines, its length if it is known, and the handle whose body it passes on.
+pub(crate) fn respond(status: u16, lines: &[u8], length: Option<u64>, passed: u32) -> Result<(), CallError> {
+    let length = length.map_or(-1.0, |length| length as f64);
+    // SAFETY: the host reads `lines`, borrowed for the call, within their length.
+    let result = unsafe { imports::respond(status.into(), lines.as_ptr(), lines.len(), length, passed) };
+    count(result, 0).map(|_| ())
+}
+
+/// Takes `bytes` of the answer's body, or none of them while the client is still busy with those before.
+pub(crate) fn write(bytes: &[u8], last: bool) -> Poll<Result<(), CallError>> {
+    // SAFETY: the host copies `bytes`, borrowed for the call, within their length.
+    let result = unsafe { imports::write(bytes.as_ptr(), bytes.len(), last.into()) };
+    waiting(count(result, bytes.len()).map(|_| ()))
+}
+
+/// Answers with a failure: the host adds the status's reason.
+pub(crate) fn fail(status: u16, message: &str) -> Result<(), CallError> {
+    // SAFETY: the host reads `message`, borrowed for the call, within its length.
+    let result = unsafe { imports::fail(status.into(), message.as_ptr(), message.len()) };
+    count(result, 0).map(|_| ())
+}
+
+/// The answer is complete.
+pub(crate) fn finish() {
+    imports::finish();
+}
+
+/// Starts the host call `operation`; its handle.
+pub(crate) fn call(operation: u32, parts: &[Part<'_>]) -> Result<u32, CallError> {
+    // SAFETY: the host reads the table of parts and the bytes that they borrow, all for the call only.
+    let result = unsafe { imports::call(operation, parts.as_ptr(), parts.len()) };
+    match count(result, i32::MAX as usize)? {
+        0 => Err(CallError::Failed),
+        handle => Ok(handle as u32),
+    }
+}
+
+/// What became of a host call: a size, or whatever number its operation gives.
+pub(crate) fn poll(handle: u32) -> Poll<Result<u64, CallError>> {
+    let result = imports::poll(handle);
+    waiting(if result >= 0.0 { Ok(result as u64) } else { Err(CallError::from_errno(result as i32)) })
+}
+
+/// The value of a host call that has ended; its length.
+pub(crate) fn take(handle: u32, place: &mut [u8]) -> Result<usize, CallError> {
+    // SAFETY: as in `head`.
+    let result = unsafe { imports::take(handle, place.as_mut_ptr(), place.len()) };
+    count(result, place.len())
+}
+
+/// The next row of a host call that gives rows: its size. Nothing is written, and the row stays the next one, if it is larger
+/// than `place`.
+pub(crate) fn next(handle: u32, place: &mut [u8]) -> Result<usize, CallError> {
+    // SAFETY: as in `head`.
+    let result = unsafe { imports::next(handle, place.as_mut_ptr(), place.len()) };
+    match usize::try_from(result) {
+        Ok(size) if size > place.len() => Err(CallError::TooLarge { size: size as u64 }),
+        _ => count(result, place.len()),
+    }
+}
+
+/// Gives a handle up.
+pub(crate) fn close(handle: u32) {
+    imports::close(handle);
+}
+
+/// Milliseconds since 1970.
+pub(crate) fn now() -> f64 {
+    imports::now()
+}
+
+/// Fills `place` from the host's random source.
+pub(crate) fn random(place: &mut [u8]) -> Result<(), CallError> {
+    // SAFETY: as in `head`.
+    let result = unsafe { imports::random(place.as_mut_ptr(), place.len()) };
+    if count(result, place.len())? == place.len() { Ok(()) } else { Err(CallError::Failed) }
+}
+
+/// Writes a line to the log.
+pub(crate) fn log(level: u32, text: &[u8]) {
+    // SAFETY: the host reads `text`, borrowed for the call, within its length.
+    unsafe { imports::log(level, text.as_ptr(), text.len()) };
+}
+
+/// Ends this instance.
+pub(crate) fn trap() -> ! {
+    #[cfg(target_arch = "wasm32")]
+    core::arch::wasm32::unreachable();
+    #[cfg(not(target_arch = "wasm32"))]
+    loop {
+        core::hint::spin_loop();
+    }
+}
+
+/// Some bytes that a host call is given.
+#[repr(C)]
+pub(crate) struct Part<'p> {
+    address: *const u8,
+    length: usize,
+    bytes: PhantomData<&'p [u8]>,
+}
+
+impl<'p> Part<'p> {
+    pub(crate) const fn new(bytes: &'p [u8]) -> Self {
+        Self { address: bytes.as_ptr(), length: bytes.len(), bytes: PhantomData }
+    }
+}
+
+/// What the host says it did: a count of `most` at most, or an error.
+fn count(result: i32, most: usize) -> Result<usize, CallError> {
+    match usize::try_from(result) {
+        Ok(count) if count <= most => Ok(count),
+        Ok(_) => Err(CallError::Failed),
+        Err(_) => Err(CallError::from_errno(result)),
+    }
+}
+
+fn waiting<T>(result: Result<T, CallError>) -> Poll<Result<T, CallError>> {
+    match result {
+        Err(CallError::Again) => Poll::Pending,
+        result => Poll::Ready(result),
+    }
+}
+
+/// The buffers of the one request that an instance serves at a time.
+#[doc(hidden)]
+pub struct Memory<const HEAD: usize, const BODY: usize, const OUTPUT: usize> {
+    head: UnsafeCell<[u8; HEAD]>,
+    body: UnsafeCell<[u8; BODY]>,
+    output: UnsafeCell<[u8; OUTPUT]>,
+    table: UnsafeCell<[Field; FIELDS]>,
+    lent: Cell<bool>,
+}
+
+/// Header fields of one request.
+const FIELDS: usize = 100;
+
+// SAFETY: an instance has one thread: the shim gives it memory that isn't shared.
+unsafe impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> Sync for Memory<HEAD, BODY, OUTPUT> {}
+
+/// The buffers, borrowed.
+pub(crate) struct Buffers<'m> {
+    pub(crate) head: &'m mut [u8],
+    pub(crate) body: &'m mut [u8],
+    pub(crate) output: &'m mut [u8],
+    pub(crate) table: &'m mut [Field],
+    lent: &'m Cell<bool>,
+}
+
+impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> Memory<HEAD, BODY, OUTPUT> {
+    /// Empty buffers.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "it is made in a static")]
+    pub const fn new() -> Self {
+        Self {
+            head: UnsafeCell::new([0; HEAD]),
+            body: UnsafeCell::new([0; BODY]),
+            output: UnsafeCell::new([0; OUTPUT]),
+            table: UnsafeCell::new([Field::EMPTY; FIELDS]),
+            lent: Cell::new(false),
+        }
+    }
+}
+
+/// Memory of any size.
+#[doc(hidden)]
+pub trait AnyMemory {
+    #[allow(private_interfaces, reason = "sealed: only this crate calls it")]
+    #[doc(hidden)]
+    fn lend(&self) -> Option<Buffers<'_>>;
+}
+
+impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> AnyMemory for Memory<HEAD, BODY, OUTPUT> {
+    #[allow(private_interfaces, reason = "sealed: only this crate calls it")]
+    fn lend(&self) -> Option<Buffers<'_>> {
+        if self.lent.replace(true) {
+            return None;
+        }
+        // SAFETY: `lent` was false and is true until the buffers are dropped, so that these are the only references.
+        unsafe {
+            Some(Buffers {
+                head: &mut *self.head.get(),
+                body: &mut *self.body.get(),
+                output: &mut *self.output.get(),
+                table: &mut *self.table.get(),
+                lent: &self.lent,
+            })
+        }
+    }
+}
+
+impl<'m> Buffers<'m> {
+    /// The four buffers, and what has to be kept as long as they are used.
+    #[allow(clippy::type_complexity, reason = "four buffers and a guard, taken apart at once")]
+    pub(crate) fn split(self) -> (&'m mut [u8], &'m mut [u8], &'m mut [u8], &'m mut [Field], Lent<'m>) {
+        (self.head, self.body, self.output, self.table, Lent(self.lent))
+    }
+}
+
+/// Gives the buffers back when it is dropped, which has to be after their last use: keep it in the same future, declared before
+/// whatever borrows them.
+pub(crate) struct Lent<'m>(&'m Cell<bool>);
+
+impl Drop for Lent<'_> {
+    fn drop(&mut self) {
+        self.0.set(false);
+    }
+}
+
+/// The place of the one future that an instance runs at a time; `SIZE` is the size of its type.
+#[doc(hidden)]
+pub struct Task<const SIZE: usize> {
+    place: UnsafeCell<MaybeUninit<Place<SIZE>>>,
+    /// How to poll what is there; `None` while nothing is.
+    poll: Cell<Option<PollFn>>,
+}
+
+#[repr(C, align(16))]
+struct Place<const SIZE: usize>([u8; SIZE]);
+
+type PollFn = unsafe fn(*mut u8, &mut Context<'_>) -> Poll<u32>;
+
+// SAFETY: as for `Memory`.
+unsafe impl<const SIZE: usize> Sync for Task<SIZE> {}
+
+impl<const SIZE: usize> Task<SIZE> {
+    /// An empty place.
+    #[must_use]
+    #[allow(clippy::new_without_default, reason = "it is made in a static")]
+    pub const fn new() -> Self {
+        Self { place: UnsafeCell::new(MaybeUninit::uninit()), poll: Cell::new(None) }
+    }
+
+    /// Puts the future that `make` makes into the place and polls it. Refused while another one is there.
+    pub fn start<A, F: Future<Output = u32> + 'static>(&'static self, make: impl FnOnce(A) -> F, argument: A) -> u32 {
+        const { assert!(size_of::<F>() <= SIZE && align_of::<F>() <= align_of::<Place<SIZE>>(), "the place is too small") };
+        if self.poll.get().is_some() {
+            return REFUSED;
+        }
+        // SAFETY: the place is large and aligned enough (asserted above), and empty.
+        unsafe { self.place.get().cast::<F>().write(make(argument)) };
+        self.poll.set(Some(poll_in_place::<F>));
+        self.poll()
+    }
+
+    /// Polls the future that is there; drops it in place once it is done.
+    pub fn poll(&'static self) -> u32 {
+        // Taken out while it runs: a host that enters again finds nothing to poll.
+        let Some(poll) = self.poll.take() else { return REFUSED };
+        let mut context = Context::from_waker(Waker::noop());
+        // SAFETY: `poll` was set together with the future that is in the place, which is static and so never moves.
+        match unsafe { poll(self.place.get().cast(), &mut context) } {
+            Poll::Pending => {
+                self.poll.set(Some(poll));
+                PENDING
+            }
+            Poll::Ready(state) => state,
+        }
+    }
+}
+
+/// # Safety
+///
+/// `place` holds an `F` that stays where it is; after `Ready` it holds nothing.
+unsafe fn poll_in_place<F: Future<Output = u32>>(place: *mut u8, context: &mut Context<'_>) -> Poll<u32> {
+    let place = place.cast::<F>();
+    // SAFETY: the caller's promise.
+    let result = unsafe { Pin::new_unchecked(&mut *place) }.poll(context);
+    if result.is_ready() {
+        // SAFETY: nothing uses it any more, and nothing will.
+        unsafe { place.drop_in_place() };
+    }
+    result
+}
+
+/// Size of the future that `make` makes: its type has no name.
+#[doc(hidden)]
+#[must_use]
+pub const fn size_of_future<A, F: Future>(_make: &impl FnOnce(A) -> F) -> usize {
+    size_of::<F>()
+}
+
+/// The future waits for the host.
+pub(crate) const PENDING: u32 = 0;
+/// The event was served.
+pub(crate) const DONE: u32 = 1;
+/// The event failed, or its answer must not look complete.
+pub(crate) const CUT: u32 = 2;
+/// The instance has no future to poll, or has one already.
+const REFUSED: u32 = 3;
+
+#[cfg(target_arch = "wasm32")]
+mod imports {
+    use super::Part;
+
+    #[link(wasm_import_module = "midge")]
+    unsafe extern "C" {
+        pub(super) fn head(place: *mut u8, size: usize) -> i32;
+        pub(super) fn class(place: *mut u8, size: usize) -> i32;
+        pub(super) fn field(handle: u32, name: *const u8, length: usize, place: *mut u8, size: usize) -> i32;
+        pub(super) fn fields(place: *mut u8, size: usize) -> i32;
+        pub(super) safe fn body_length() -> f64;
+        pub(super) fn read(handle: u32, place: *mut u8, size: usize) -> i32;
+        pub(super) fn respond(status: u32, lines: *const u8, length: usize, body: f64, passed: u32) -> i32;
+        pub(super) fn write(bytes: *const u8, length: usize, last: u32) -> i32;
+        pub(super) fn fail(status: u32, message: *const u8, length: usize) -> i32;
+        pub(super) safe fn finish();
+        pub(super) fn call(operation: u32, parts: *const Part<'_>, count: usize) -> i32;
+        pub(super) safe fn poll(handle: u32) -> f64;
+        pub(super) fn take(handle: u32, place: *mut u8, size: usize) -> i32;
+        pub(super) fn next(handle: u32, place: *mut u8, size: usize) -> i32;
+        pub(super) safe fn close(handle: u32);
+        pub(super) safe fn now() -> f64;
+        pub(super) fn random(place: *mut u8, size: usize) -> i32;
+        pub(super) fn log(level: u32, text: *const u8, length: usize);
+    }
+}
+
+/// A host that can do nothing, so that handlers compile and are tested on any machine.
+#[cfg(not(target_arch = "wasm32"))]
+mod imports {
+    use super::Part;
+
+    pub(super) unsafe fn head(_place: *mut u8, _size: usize) -> i32 {
+        NONE
+    }
+    pub(super) unsafe fn class(_place: *mut u8, _size: usize) -> i32 {
+        NONE
+    }
+    pub(super) unsafe fn field(_: u32, _name: *const u8, _length: usize, _place: *mut u8, _size: usize) -> i32 {
+        NONE
+    }
+    pub(super) unsafe fn fields(_place: *mut u8, _size: usize) -> i32 {
+        NONE
+    }
+    pub(super) fn body_length() -> f64 {
+        0.0
+    }
+    pub(super) unsafe fn read(_handle: u32, _place: *mut u8, _size: usize) -> i32 {
+        NONE
+    }
+    pub(super) unsafe fn respond(_: u32, _lines: *const u8, _length: usize, _body: f64, _passed: u32) -> i32 {
+        NONE
+    }
+    pub(super) unsafe fn write(_bytes: *const u8, _length: usize, _last: u32) -> i32 {
+        NONE
+    }
+    pub(super) unsafe fn fail(_status: u32, _message: *const u8, _length: usize) -> i32 {
+        NONE
+    }
+    pub(super) fn finish() {}
+    pub(super) unsafe fn call(_operation: u32, _parts: *const Part<'_>, _count: usize) -> i32 {
+        NONE
+    }
+    pub(super) fn poll(_handle: u32) -> f64 {
+        f64::from(NONE)
+    }
+    pub(super) unsafe fn take(_handle: u32, _place: *mut u8, _size: usize) -> i32 {
+        NONE
+    }
+    pub(super) unsafe fn next(_handle: u32, _place: *mut u8, _size: usize) -> i32 {
+        NONE
+    }
+    pub(super) fn close(_handle: u32) {}
+    pub(super) fn now() -> f64 {
+        0.0
+    }
+    pub(super) unsafe fn random(_place: *mut u8, _size: usize) -> i32 {
+        NONE
+    }
+    pub(super) unsafe fn log(_level: u32, _text: *const u8, _length: usize) {}
+
+    /// ENOSYS
+    const NONE: i32 = -38;
+}

@@ -1,0 +1,98 @@
+//! A handler for each kind of request, none of which allocates but the one that is there for it.
+
+use std::fmt::{self, Write};
+
+use midge::{Failure, Request, Response, Sent};
+use midge_counting_allocator::of_this_thread;
+
+/// Answers by path.
+pub async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
+    let mut line = Line::default();
+    match request.path() {
+        "/" => response.status(200).header("content-type", "text/plain").body(b"Hello, World!").await,
+        "/allocations" => {
+            line.print(format_args!("allocations so far: {}\n", of_this_thread()))?;
+            response.status(200).body(line.as_bytes()).await
+        }
+        "/count" => {
+            let mut bytes = 0;
+            while let Some(chunk) = request.body().chunk().await? {
+                bytes += chunk.len();
+            }
+            let trailers = request.body().trailers().map_or(0, |trailers| trailers.len());
+            line.print(format_args!("{bytes} bytes, trailers {trailers}"))?;
+            response.status(200).body(line.as_bytes()).await
+        }
+        "/all" => {
+            let bytes = request.body().all().await?.len();
+            line.print(format_args!("{bytes} bytes in one piece"))?;
+            response.status(200).body(line.as_bytes()).await
+        }
+        "/stream" => {
+            // More than the output buffer holds, so that the handler waits for room.
+            let mut body = response.status(200).stream().await?;
+            for _ in 0..24 {
+                body.write([b'x'; 1_024]).await?;
+            }
+            body.flush().await?;
+            body.write("the end").await?;
+            body.finish().await
+        }
+        "/upgrade" => {
+            let mut upgraded = response.status(101).upgrade("echo").await?;
+            let mut buffer = [0; 64];
+            loop {
+                let count = upgraded.read(&mut buffer).await?;
+                if count == 0 {
+                    return upgraded.finish().await;
+                }
+                upgraded.write(buffer.get(..count).unwrap_or_default()).await?;
+                upgraded.flush().await?;
+            }
+        }
+        #[cfg(feature = "arena")]
+        "/arena" => {
+            let numbers = request.arena().alloc_slice_fill_iter(0..1_000_u32);
+            let sum = request.arena().alloc(numbers.iter().sum::<u32>());
+            line.print(format_args!("sum {sum}"))?;
+            response.status(200).body(line.as_bytes()).await
+        }
+        "/vec" => {
+            let bytes = std::hint::black_box(Vec::<u8>::with_capacity(100)).capacity();
+            line.print(format_args!("{bytes} bytes on the heap"))?;
+            response.status(200).body(line.as_bytes()).await
+        }
+        _ => Err(Failure::new(404).because("nothing here")),
+    }
+}
+
+/// Text on the stack.
+struct Line {
+    bytes: [u8; 64],
+    length: usize,
+}
+
+impl Line {
+    fn print(&mut self, text: fmt::Arguments<'_>) -> Result<(), Failure> {
+        self.write_fmt(text).map_err(|_| Failure::new(500))
+    }
+
+    fn as_bytes(&self) -> &[u8] {
+        &self.bytes[..self.length]
+    }
+}
+
+impl Default for Line {
+    fn default() -> Self {
+        Self { bytes: [0; 64], length: 0 }
+    }
+}
+
+impl Write for Line {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        let place = self.bytes.get_mut(self.length..self.length + text.len()).ok_or(fmt::Error)?;
+        place.copy_from_slice(text.as_bytes());
+        self.length += text.len();
+        Ok(())
+    }
+}

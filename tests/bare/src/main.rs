@@ -1,0 +1,35 @@
+//! Calls every public function of the engine in a program that has nothing but `core`: no allocator, no standard library,
+//! no operating system. That it links is the proof that the engine needs none; where it can be run, it also says
+//! whether everything did what it should.
+#![no_std]
+#![no_main]
+#![deny(unsafe_code)]
+
+mod by_hand;
+mod checks;
+mod io;
+mod served;
+mod values;
+
+use core::{hint, panic::PanicInfo};
+
+use checks::Checks;
+
+/// 0 if everything did what it should; else where the first thing that did not is: 10,000 times the number of its file, and
+/// its line.
+#[expect(unsafe_code, reason = "an entry point is found by its plain name; this program has no other of that name")]
+#[unsafe(no_mangle)]
+pub extern "C" fn _start() -> u32 {
+    let mut checks = Checks::new();
+    values::reach(&mut checks);
+    served::reach(&mut checks);
+    by_hand::reach(&mut checks);
+    checks.first_failed()
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    loop {
+        hint::spin_loop();
+    }
+}

@@ -1,0 +1,17 @@
+//! Programs and libraries that people use, against the examples, on real sockets: curl, Python's http.client, Node's fetch and
+//! http.Agent, hyper, wrk.
+//!
+//! A client that is not installed fails its tests: `tests/run` installs them all.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, and says where"
+)]
+
+mod curl;
+mod hyper;
+mod program;
+mod scripts;
+mod wrk;
