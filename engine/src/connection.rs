@@ -8,7 +8,7 @@ use core::{
 
 use crate::{
     exchange::{
-        Exchange, ExchangeState, RequestContext, Verdict,
+        Exchange, RequestContext, Verdict,
         input::{Input, InputState, Next},
         output::{Closing, Form, Output, OutputState},
     },
@@ -82,7 +82,7 @@ impl<'c, 'm> Connection<'c, 'm> {
         slot.state.input = InputState::NEW;
         slot.state.output = OutputState::NEW;
         #[cfg(feature = "arena")]
-        slot.arena.reset();
+        slot.state.arena.reset();
         let output_mark = slot.output.len().saturating_sub(limits.response_head_bytes as usize + FAILURE_BODY);
         Self {
             slot,
@@ -199,7 +199,8 @@ impl<'c, 'm> Connection<'c, 'm> {
     #[inline]
     pub fn exchange<'e>(&'e mut self, context: &'e RequestContext<'e>) -> Exchange<'e> {
         let slot = &mut *self.slot;
-        let ExchangeState { parts, input, output } = &mut slot.state;
+        let state = &mut slot.state;
+        let (parts, input, output) = (&mut state.parts, &mut state.input, &mut state.output);
         if input.start > 0 && parts.framing.reads_on() {
             // A body has all the room behind its head, wherever in a pipeline that happened to come in.
             slot.input.copy_within(input.start..input.end, 0);
@@ -231,17 +232,17 @@ impl<'c, 'm> Connection<'c, 'm> {
             expects: Cell::new(framing.expect_continue),
             can_upgrade: framing.upgrade,
             #[cfg(feature = "arena")]
-            arena: &slot.arena,
+            arena: &state.arena,
         }
     }
 
     /// Takes back the connection from an exchange that ended.
     #[inline]
-    pub(crate) fn finish(&mut self, verdict: Verdict, now: Instant) {
+    pub fn finish(&mut self, verdict: Verdict, now: Instant) {
         self.slot.state.input.leave(self.base);
         self.tried = Tried::Not;
         #[cfg(feature = "arena")]
-        self.slot.arena.reset();
+        self.slot.state.arena.reset();
         let event = match verdict {
             Verdict::Keep if self.slot.state.input.decoder.is_over() => Event::Answered,
             Verdict::Keep => {
@@ -285,7 +286,7 @@ impl<'c, 'm> Connection<'c, 'm> {
     }
 
     /// Closes instead of waiting for another request.
-    pub(crate) fn close(&mut self, now: Instant) {
+    pub fn close(&mut self, now: Instant) {
         self.enter(Event::Close, now);
     }
 

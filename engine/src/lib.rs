@@ -48,7 +48,7 @@ pub use crate::{
     connection::{Connection, Step},
     exchange::{
         Body, BodyStream, Chunk, Exchange, ExchangeState, FieldLines, Interim, Peer, PlainAnswer, PlainEnd, PlainHead,
-        PlainMemory, Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Want,
+        PlainMemory, Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Verdict, Want,
         failure::{BodyError, Cause, Failure, ResponseError},
         handler::{Handler, Sent},
     },

@@ -24,8 +24,6 @@ pub struct Slot<'m> {
     pub(crate) fields: &'m mut [Field],
     pub(crate) host: KnownHost,
     pub(crate) state: ExchangeState,
-    #[cfg(feature = "arena")]
-    pub(crate) arena: bumpalo::Bump,
 }
 
 impl<'m> Slot<'m> {
@@ -36,23 +34,14 @@ impl<'m> Slot<'m> {
     /// `output` holds at least one answer's head ([`Limits::response_head_bytes`](crate::Limits::response_head_bytes)): 16 KiB is a good
     /// size. `fields` has an entry for each header and trailer field that is let in.
     pub fn new(input: &'m mut [u8], output: &'m mut [u8], fields: &'m mut [Field]) -> Self {
-        Self {
-            input,
-            output,
-            fields,
-            host: KnownHost::NONE,
-            state: ExchangeState::NEW,
-            #[cfg(feature = "arena")]
-            arena: bumpalo::Bump::new(),
-        }
+        Self { input, output, fields, host: KnownHost::NONE, state: ExchangeState::new() }
     }
 
     /// Gives the handler's arena `bytes` of memory at once, and lets it have no more than that.
     #[cfg(feature = "arena")]
     #[must_use]
     pub fn with_arena(mut self, bytes: usize) -> Self {
-        self.arena = bumpalo::Bump::with_capacity(bytes);
-        self.arena.set_allocation_limit(Some(self.arena.allocated_bytes()));
+        self.state = self.state.with_arena(bytes);
         self
     }
 }

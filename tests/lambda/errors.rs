@@ -98,7 +98,9 @@ fn reported(event_text: &str, kind: &str, document: impl Fn(&str) -> bool) {
 #[test]
 fn a_panic_is_an_error_with_its_text_and_place() {
     let is_it = |message: &str| {
-        message.starts_with("the \\\"path\\\" is\\n/panic (") && message.contains("errors.rs:") && message.ends_with(')')
+        message.starts_with("the \\\"path\\\" is\\n/panic (")
+            && message.contains("errors.rs:")
+            && message.ends_with(')')
     };
     reported(&event("GET", "/panic"), "Function.Panic", is_it);
 }
@@ -196,7 +198,10 @@ fn a_connection_that_ends_before_an_answer_is_opened_once_more() {
 
 #[test]
 fn a_connection_that_ends_within_an_answer_is_not_opened_again() {
-    for part in ["HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Re", "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\nContent-Length: 9\r\n\r\n{"] {
+    for part in [
+        "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Re",
+        "HTTP/1.1 200 OK\r\nLambda-Runtime-Aws-Request-Id: a\r\nContent-Length: 9\r\n\r\n{",
+    ] {
         let fake = Fake::start();
         let runtime = fake.run(|runtime| runtime, troubled);
         let mut api = fake.accept();
@@ -210,7 +215,9 @@ fn a_connection_that_ends_within_an_answer_is_not_opened_again() {
 
 #[test]
 fn an_answer_that_is_none_ends_the_runtime() {
-    for part in ["SSH-2.0-OpenSSH\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"] {
+    for part in
+        ["SSH-2.0-OpenSSH\r\n", "HTTP/1.1 200 OK\r\nContent-Length: 1\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\n"]
+    {
         let fake = Fake::start();
         let runtime = fake.run(|runtime| runtime, troubled);
         let mut api = fake.accept();

@@ -149,15 +149,18 @@ fn a_handler_sees_what_the_platform_says() {
     let runtime = fake.run(|runtime| runtime.keep_event(true), everything);
     let mut api = fake.accept();
     let event = event("GET", "/");
-    let context = event.split("\"requestContext\":").nth(1).and_then(|rest| rest.split(",\"body\"").next()).unwrap().len();
+    let context =
+        event.split("\"requestContext\":").nth(1).and_then(|rest| rest.split(",\"body\"").next()).unwrap().len();
     let soon = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis() + 60_000;
     let lines = format!(
         "Lambda-Runtime-Deadline-Ms: {soon}\r\nLambda-Runtime-Invoked-Function-Arn: arn:aws:x\r\nLambda-Runtime-Trace-Id: \
          Root=1\r\nLambda-Runtime-Aws-Tenant-Id: t1\r\nLambda-Runtime-Client-Context: cc\r\nlambda-runtime-cognito-identity: \
          ci\r\n"
     );
-    let full =
-        format!("id-1 arn:aws:x Some('Root=1') Some('t1') Some('cc') Some('ci') {context} 192.0.2.1 Some({}) true", event.len());
+    let full = format!(
+        "id-1 arn:aws:x Some('Root=1') Some('t1') Some('cc') Some('ci') {context} 192.0.2.1 Some({}) true",
+        event.len()
+    );
     // Nothing of it is left for the next invocation, and an empty value is none.
     let empty = format!("id-2  None None None None {context} 192.0.2.1 Some({}) false", event.len());
     let none = "Lambda-Runtime-Trace-Id: \r\nLambda-Runtime-Aws-Tenant-Id:\r\n";

@@ -127,8 +127,7 @@ fn without_snapstart_no_hook_runs() {
 #[test]
 fn a_hook_that_fails_before_the_snapshot_is_an_init_error() {
     let fake = Fake::start();
-    let runtime =
-        fake.run(|runtime| runtime.snap_start(true).before_snapshot(|| Err("not now".into())), hello);
+    let runtime = fake.run(|runtime| runtime.snap_start(true).before_snapshot(|| Err("not now".into())), hello);
     reports(fake.accept(), INIT_ERROR, "Runtime.BeforeSnapshotError", "not now\"");
     runtime.fails();
 }

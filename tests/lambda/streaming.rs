@@ -88,10 +88,7 @@ fn is_streamed(asked: &Asked) {
     assert_eq!(asked.field("lambda-runtime-function-response-mode"), Some("streaming"));
     assert_eq!(asked.field("transfer-encoding"), Some("chunked"));
     assert_eq!(asked.field("content-type"), Some("application/vnd.awslambda.http-integration-response"));
-    assert_eq!(
-        asked.field("trailer"),
-        Some("Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body")
-    );
+    assert_eq!(asked.field("trailer"), Some("Lambda-Runtime-Function-Error-Type, Lambda-Runtime-Function-Error-Body"));
     assert_eq!(asked.field("content-length"), None);
 }
 
@@ -198,9 +195,17 @@ fn a_handler_that_waits_too_long_in_the_middle_is_told_in_trailers() {
     api.expect(NEXT);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let deadline = now + Duration::from_millis(300);
-    api.event_with("id", &format!("Lambda-Runtime-Deadline-Ms: {}\r\n", deadline.as_millis()), event("GET", "/for-ever"));
+    api.event_with(
+        "id",
+        &format!("Lambda-Runtime-Deadline-Ms: {}\r\n", deadline.as_millis()),
+        event("GET", "/for-ever"),
+    );
     let asked = api.expect(&response("id"));
-    assert!(asked.text().contains("\r\n0\r\nLambda-Runtime-Function-Error-Type: Function.Timeout\r\n"), "{}", asked.text());
+    assert!(
+        asked.text().contains("\r\n0\r\nLambda-Runtime-Function-Error-Type: Function.Timeout\r\n"),
+        "{}",
+        asked.text()
+    );
     api.accepted();
     let last = fake.accept();
     fake.end(last, runtime);

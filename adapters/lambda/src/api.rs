@@ -192,7 +192,10 @@ mod tests {
             let name = kind.strip_prefix("Runtime.").or_else(|| kind.strip_prefix("Function."));
             let name = name.unwrap_or_default().as_bytes();
             // (Runtime|Function)\.[A-Z][a-zA-Z]+
-            assert!(name.len() > 1 && name[0].is_ascii_uppercase() && name.iter().all(u8::is_ascii_alphabetic), "{kind}");
+            assert!(
+                name.len() > 1 && name[0].is_ascii_uppercase() && name.iter().all(u8::is_ascii_alphabetic),
+                "{kind}"
+            );
         }
     }
 }

@@ -71,7 +71,9 @@ mod tests {
 
     #[test]
     fn what_is_no_endpoint_is_refused() {
-        for text in ["", "http://", "https://127.0.0.1:9001", "/path", "a b:80", "127.0.0.1:9001\r\nx: y", "127.0.0.1:99999"] {
+        for text in
+            ["", "http://", "https://127.0.0.1:9001", "/path", "a b:80", "127.0.0.1:9001\r\nx: y", "127.0.0.1:99999"]
+        {
             assert!(matches!(Endpoint::parse(text), Err(Error::Endpoint { .. })), "{text:?}");
         }
     }

@@ -282,7 +282,8 @@ mod tests {
         Ok((status, buffer[start..start + length].to_vec(), too_large, keep))
     }
 
-    const CHUNKED: &[u8] = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\na: b\r\n\r\n";
+    const CHUNKED: &[u8] =
+        b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n6\r\n world\r\n0\r\na: b\r\n\r\n";
 
     #[test]
     fn an_answer_is_the_same_wherever_it_is_cut() {
@@ -293,7 +294,10 @@ mod tests {
                 for second in first..bytes.len() {
                     let answer = read(bytes, &[first, second], 100);
                     let expected = (200, b"hello world".to_vec(), false, kept);
-                    assert!(matches!(&answer, Ok(answer) if *answer == expected), "cut at {first} and {second}: {answer:?}");
+                    assert!(
+                        matches!(&answer, Ok(answer) if *answer == expected),
+                        "cut at {first} and {second}: {answer:?}"
+                    );
                 }
             }
             let cuts: Vec<usize> = (1..bytes.len()).collect();

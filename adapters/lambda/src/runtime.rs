@@ -3,8 +3,7 @@
 use std::{
     any::Any,
     convert::Infallible,
-    env,
-    fmt,
+    env, fmt,
     panic::{AssertUnwindSafe, catch_unwind},
     process::ExitCode,
     rc::Rc,
@@ -310,4 +309,3 @@ fn text_of(payload: &(dyn Any + Send)) -> String {
     let text = payload.downcast_ref::<&str>().copied().or(payload.downcast_ref::<String>().map(String::as_str));
     format!("it panicked: {}", text.unwrap_or("(no text)"))
 }
-

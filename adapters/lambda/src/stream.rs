@@ -75,12 +75,7 @@ impl<'o> Stream<'o> {
 }
 
 /// Ends a streamed answer with trailers that say how it failed.
-pub(crate) fn fail(
-    link: &Link,
-    kind: ErrorKind,
-    message: &dyn fmt::Display,
-    memory: &mut [u8],
-) -> Result<(), Lost> {
+pub(crate) fn fail(link: &Link, kind: ErrorKind, message: &dyn fmt::Display, memory: &mut [u8]) -> Result<(), Lost> {
     let mut document = [0; DOCUMENT_BYTES];
     let mut encoded = [0; DOCUMENT_BYTES.div_ceil(3) * 4];
     let document = error_document(&mut document, kind.0, message);

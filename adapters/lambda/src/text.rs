@@ -83,7 +83,8 @@ mod tests {
     fn an_error_document_is_json_whatever_the_message() {
         let document = error_document(&mut [0; 256], "Function.Panic", &"a \"b\" \\ \n\u{1} é").to_vec();
         let text = String::from_utf8(document).unwrap_or_default();
-        let expected = "{\"errorType\":\"Function.Panic\",\"errorMessage\":\"a \\\"b\\\" \\\\ \\n\\u0001 é\",\"stackTrace\":[]}";
+        let expected =
+            "{\"errorType\":\"Function.Panic\",\"errorMessage\":\"a \\\"b\\\" \\\\ \\n\\u0001 é\",\"stackTrace\":[]}";
         assert_eq!(text, expected);
     }
 

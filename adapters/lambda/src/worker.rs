@@ -14,8 +14,8 @@ use std::{
 };
 
 use midge::{
-    AnswerHead, Exchange, ExchangeState, Failure, Field, Handler, Head, Limits, Peer, PlainEnd, PlainMemory, RequestContext,
-    RequestId, Sent, Status,
+    AnswerHead, Exchange, ExchangeState, Failure, Field, Handler, Head, Limits, Peer, PlainEnd, PlainMemory,
+    RequestContext, RequestId, Sent, Status,
 };
 
 use crate::{
@@ -65,8 +65,6 @@ pub(crate) struct Worker {
     invocation: Rc<Invocation>,
     /// The origin of [`midge::Instant`]s.
     epoch: Instant,
-    #[cfg(feature = "arena")]
-    arena: bumpalo::Bump,
 }
 
 impl Worker {
@@ -77,15 +75,12 @@ impl Worker {
             region: Region::new(),
             output: vec![0; OUTPUT],
             table: vec![Field::EMPTY; FIELDS],
-            state: ExchangeState::NEW,
+            #[cfg(feature = "arena")]
+            state: ExchangeState::new().with_arena(settings.arena_bytes),
+            #[cfg(not(feature = "arena"))]
+            state: ExchangeState::new(),
             invocation: Rc::default(),
             epoch: Instant::now(),
-            #[cfg(feature = "arena")]
-            arena: {
-                let arena = bumpalo::Bump::with_capacity(settings.arena_bytes);
-                arena.set_allocation_limit(Some(arena.allocated_bytes()));
-                arena
-            },
         }
     }
 
@@ -109,8 +104,6 @@ impl Worker {
                 received.length.max(answered)
             };
             self.region.used(used);
-            #[cfg(feature = "arena")]
-            self.arena.reset();
         }
     }
 
@@ -125,7 +118,12 @@ impl Worker {
             let (input, _) = self.region.parts();
             let Some(invocation) = Rc::get_mut(&mut self.invocation) else { continue };
             let note = |head: &AnswerHead<'_>| note(invocation, head, self.settings.margin);
-            let received = self.link.ask(self.link.api.next(), input.get_mut(EVENT_ROOM..).unwrap_or_default(), MAX_EVENT, note)?;
+            let received = self.link.ask(
+                self.link.api.next(),
+                input.get_mut(EVENT_ROOM..).unwrap_or_default(),
+                MAX_EVENT,
+                note,
+            )?;
             match received.status {
                 200 if self.invocation.request_id.is_empty() => {
                     return Err(Error::Field("Lambda-Runtime-Aws-Request-Id"));
@@ -177,14 +175,7 @@ impl Worker {
             ..RequestContext::default()
         };
         let filled = body.len();
-        let memory = PlainMemory {
-            input: body,
-            filled,
-            state: &mut self.state,
-            output: &mut self.output,
-            #[cfg(feature = "arena")]
-            arena: &self.arena,
-        };
+        let memory = PlainMemory { input: body, filled, state: &mut self.state, output: &mut self.output };
         let fields = self.table.get(..event.fields).unwrap_or_default();
         let exchange = Exchange::plain(Head::plain(head, fields, event.head()), memory, &context, &LIMITS);
         let run = Run {
@@ -255,7 +246,8 @@ impl Worker {
 fn note(invocation: &mut Invocation, head: &AnswerHead<'_>, margin: Duration) {
     invocation.clear();
     for (name, value) in head.fields().iter() {
-        let Some(name) = name.get(..15).filter(|start| start.eq_ignore_ascii_case("lambda-runtime-")).and(name.get(15..))
+        let Some(name) =
+            name.get(..15).filter(|start| start.eq_ignore_ascii_case("lambda-runtime-")).and(name.get(15..))
         else {
             continue;
         };
@@ -389,11 +381,7 @@ impl<'x, T: Timer> Run<'x, T> {
     }
 
     /// Runs the handler. Whenever it waits, `take` is given what there is of its answer.
-    async fn drive<H: Handler>(
-        &self,
-        handler: &H,
-        mut take: impl FnMut(&Exchange<'_>) -> Result<(), Lost>,
-    ) -> Outcome {
+    async fn drive<H: Handler>(&self, handler: &H, mut take: impl FnMut(&Exchange<'_>) -> Result<(), Lost>) -> Outcome {
         let exchange = self.exchange;
         // Called inside the future: a `handle` that panics before it returns its future is caught too.
         let mut handled = pin!(async { handler.handle(exchange.request(), exchange.response()).await });

@@ -17,7 +17,7 @@ export const ABI = 1;
 const FETCH = 0, SCHEDULED = 1, QUEUE = 2, OBJECT_FETCH = 3, OBJECT_ALARM = 4;
 const PENDING = 0, DONE = 1;
 const ENOENT = -2, EIO = -5, EBADF = -9, EAGAIN = -11, EFAULT = -14, EINVAL = -22, EMFILE = -24, ENOSYS = -38, EMSGSIZE = -90;
-const MAX_HANDLES = 64, MAX_HEADS = 64;
+const MAX_HANDLES = 64, MAX_PARTS = 64, MAX_HEADS = 64;
 
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
@@ -544,7 +544,7 @@ function imports(instance) {
       let slot = the.handles.indexOf(undefined);
       if (slot < 0) slot = the.handles.length;
       if (slot >= MAX_HANDLES) return EMFILE;
-      const table = instance.range(parts, count * 8);
+      const table = count >>> 0 < MAX_PARTS ? instance.range(parts, count * 8) : undefined;
       if (!table) return EFAULT;
       const words = new DataView(table.buffer, table.byteOffset, table.byteLength);
       const values = [];

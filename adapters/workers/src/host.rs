@@ -8,7 +8,8 @@ use core::{
 };
 
 use midge::{
-    Cause, Exchange, Failure, Field, Handler, Head, Limits, PlainHead, PlainMemory, Reject, RequestContext, Sent, Span,
+    Cause, Exchange, ExchangeState, Failure, Field, Handler, Head, Limits, PlainHead, PlainMemory, Reject,
+    RequestContext, Sent, Span,
 };
 
 use crate::{
@@ -42,7 +43,8 @@ pub async fn serve(handler: impl Handler, memory: &'static impl AnyMemory, heade
         Ok(head) => (head, None),
         Err(failure) => (Head::plain(&[], &[], NO_HEAD), Some(failure)),
     };
-    let plain = PlainMemory { input: body, filled: 0, output };
+    let mut state = ExchangeState::new();
+    let plain = PlainMemory { input: body, filled: 0, output, state: &mut state };
     let context = RequestContext::default();
     let exchange = Exchange::plain(head, plain, &context, &limits);
     let mut driver = Driver { exchange: &exchange, begun: false, finished: false };

@@ -62,15 +62,15 @@ pub use crate::{
 /// What [`export!`] writes into a program.
 #[doc(hidden)]
 pub mod __private {
+    use crate::{
+        Events, Object, abi,
+        platform::{Level, log_fmt},
+    };
     pub use crate::{
         abi::{Memory, Task, VERSION, size_of_future},
         host::{Headers, serve},
         object::Fetches,
         platform::panicked,
-    };
-    use crate::{
-        Events, Object, abi,
-        platform::{Level, log_fmt},
     };
 
     /// An event that the program knows nothing of.

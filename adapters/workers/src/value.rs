@@ -57,9 +57,7 @@ impl<'v> Value<'v> {
                 Encoded { tag: [INTEGER], number: (number as f64).to_le_bytes(), bytes: None, numeric: true }
             }
             Self::Real(number) => Encoded { tag: [REAL], number: number.to_le_bytes(), bytes: None, numeric: true },
-            Self::Text(text) => {
-                Encoded { tag: [TEXT], number: [0; 8], bytes: Some(text.as_bytes()), numeric: false }
-            }
+            Self::Text(text) => Encoded { tag: [TEXT], number: [0; 8], bytes: Some(text.as_bytes()), numeric: false },
             Self::Blob(bytes) => Encoded { tag: [BLOB], number: [0; 8], bytes: Some(bytes), numeric: false },
         })
     }

@@ -52,6 +52,8 @@ impl<'x> Body<'x> {
     /// The whole rest of the body in one piece, which lives as long as the request. It is put together in the slot's input
     /// buffer, up to [`Limits::body_in_memory_bytes`](crate::Limits::body_in_memory_bytes).
     ///
+    /// If its future is dropped before it is ready, only calling it again gives what it had gathered so far.
+    ///
     /// # Errors
     ///
     /// As [`Body::chunk`]; a larger body is refused as soon as that shows, with 413.

@@ -117,6 +117,7 @@ impl<'b> Input<'b> {
     /// Reads on with the bytes of the changed protocol.
     pub(crate) fn upgrade(&mut self) {
         self.state.decoder = Decoder::UntilEnd;
+        self.state.trailers = None;
     }
 
     /// The next bytes of the body, `max` at most.

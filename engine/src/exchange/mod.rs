@@ -129,11 +129,14 @@ pub struct Exchange<'b> {
     pub(crate) arena: &'b bumpalo::Bump,
 }
 
-/// What becomes of the connection.
+/// What becomes of a connection after an exchange.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Verdict {
+pub enum Verdict {
+    /// It is kept for the next request, once the rest of the body is read.
     Keep,
+    /// It is closed once everything went out.
     Close,
+    /// It is reset: the answer is incomplete, and its end is the connection's end.
     Reset,
 }
 
@@ -143,11 +146,37 @@ pub struct ExchangeState {
     pub(crate) parts: Parts,
     pub(crate) input: InputState,
     pub(crate) output: OutputState,
+    #[cfg(feature = "arena")]
+    pub(crate) arena: bumpalo::Bump,
 }
 
 impl ExchangeState {
     /// The state before the first request.
-    pub const NEW: Self = Self { parts: Parts::NONE, input: InputState::NEW, output: OutputState::NEW };
+    #[must_use]
+    pub fn new() -> Self {
+        Self {
+            parts: Parts::NONE,
+            input: InputState::NEW,
+            output: OutputState::NEW,
+            #[cfg(feature = "arena")]
+            arena: bumpalo::Bump::new(),
+        }
+    }
+
+    /// Gives the handler's arena `bytes` of memory at once, and lets it have no more than that.
+    #[cfg(feature = "arena")]
+    #[must_use]
+    pub fn with_arena(mut self, bytes: usize) -> Self {
+        self.arena = bumpalo::Bump::with_capacity(bytes);
+        self.arena.set_allocation_limit(Some(self.arena.allocated_bytes()));
+        self
+    }
+}
+
+impl Default for ExchangeState {
+    fn default() -> Self {
+        Self::new()
+    }
 }
 
 impl<'b> Exchange<'b> {
@@ -189,7 +218,7 @@ impl<'b> Exchange<'b> {
     }
 
     /// Refuses the rest of the body: the handler sees it as an error.
-    pub(crate) fn refuse_body(&self, reject: Reject) {
+    pub fn refuse_body(&self, reject: Reject) {
         if let Ok(mut input) = self.input.try_borrow_mut() {
             input.fail(reject);
         }
@@ -207,8 +236,8 @@ impl<'b> Exchange<'b> {
         Some(result)
     }
 
-    /// Whether the protocol was changed.
-    pub(crate) fn is_upgraded(&self) -> bool {
+    /// Whether the protocol was changed: what is read and written is no HTTP any more.
+    pub fn is_upgraded(&self) -> bool {
         self.output.try_borrow().is_ok_and(|output| output.stage() == Stage::Raw)
     }
 
@@ -217,9 +246,11 @@ impl<'b> Exchange<'b> {
         self.keep.set(false);
     }
 
-    /// Ends the exchange with what the handler gave. A failure is answered now, if the head isn't out yet.
+    /// Ends an exchange of a [`Connection`](crate::Connection) with what its handler gave; then
+    /// [`Connection::finish`](crate::Connection::finish) takes the verdict. A failure is answered now, if no byte of the answer's head
+    /// went out.
     #[inline]
-    pub(crate) fn ended(&self, result: Result<Sent, Failure>) -> Verdict {
+    pub fn ended(&self, result: Result<Sent, Failure>) -> Verdict {
         let done = self.output.try_borrow().is_ok_and(|output| output.is_done());
         match result {
             // Once the answer is complete, what the handler finds wrong is no concern of the client's.

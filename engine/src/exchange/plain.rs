@@ -49,9 +49,6 @@ pub struct PlainMemory<'b> {
     pub state: &'b mut ExchangeState,
     /// Where the answer is put together: its fields, and as much of its body as there is room for at a time.
     pub output: &'b mut [u8],
-    /// The handler's scratch memory.
-    #[cfg(feature = "arena")]
-    pub arena: &'b bumpalo::Bump,
 }
 
 impl fmt::Debug for PlainMemory<'_> {
@@ -112,7 +109,10 @@ impl<'b> Exchange<'b> {
             head_request: head.parts.method == Known::Head,
             head_bytes: limits.response_head_bytes,
         };
-        let ExchangeState { parts, input, output } = memory.state;
+        #[cfg(feature = "arena")]
+        memory.state.arena.reset();
+        let state = memory.state;
+        let (parts, input, output) = (&mut state.parts, &mut state.input, &mut state.output);
         *parts = head.parts;
         *input = InputState::NEW;
         input.end = memory.filled.min(memory.input.len());
@@ -130,7 +130,7 @@ impl<'b> Exchange<'b> {
             expects: Cell::new(false),
             can_upgrade: false,
             #[cfg(feature = "arena")]
-            arena: memory.arena,
+            arena: &state.arena,
         }
     }
 

@@ -244,8 +244,9 @@ pub(crate) fn is<const N: usize>(bytes: &[u8], lower: &[u8; N]) -> bool {
     let Ok(bytes) = <&[u8; N]>::try_from(bytes) else { return false };
     let mut differ = 0;
     for (byte, want) in bytes.iter().zip(lower) {
-        // Bit 5 tells small letters from capitals. No field name or value holds what else it would fold: controls.
-        differ |= (byte | 0x20) ^ want;
+        // Bit 5 tells small letters from capitals, and nothing of what is no letter.
+        let case = if want.is_ascii_lowercase() { 0x20 } else { 0 };
+        differ |= (byte | case) ^ want;
     }
     differ == 0
 }

@@ -474,13 +474,17 @@ const fn is_target(byte: u8) -> bool {
 
 #[inline]
 const fn is_class(byte: u8, class: u8) -> bool {
-    CLASSES[byte as usize] & class != 0
+    // The table has an entry for every byte.
+    #[expect(clippy::indexing_slicing, reason = "256 entries")]
+    let classes = CLASSES[byte as usize];
+    classes & class != 0
 }
 
 const TARGET: u8 = 1;
 const HOST: u8 = 2;
 
 /// One bit for each class that a byte is in.
+#[expect(clippy::indexing_slicing, reason = "made by the compiler")]
 static CLASSES: [u8; 256] = {
     let mut table = [0; 256];
     let mut byte = 0x21_u8;

@@ -86,7 +86,7 @@ fn plain(checks: &mut Checks) {
     let table = [Field::new(Span::new(20, 24), Span::new(24, 27))];
     let head = Head::plain(bytes, &table, head);
     let (mut input, mut output) = (*b"hello...", [0; 256]);
-    let mut state = ExchangeState::NEW;
+    let mut state = ExchangeState::new();
     let memory = PlainMemory { input: &mut input, filled: 5, state: &mut state, output: &mut output };
     let limits = Limits::DEFAULT;
     let context = RequestContext::default();

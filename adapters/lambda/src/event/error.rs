@@ -98,7 +98,9 @@ impl fmt::Display for EventError {
             Self::Surrogate { at } => write!(f, "the event is not JSON: lone surrogate at offset {at}"),
             Self::Utf8 { at } => write!(f, "the event is not JSON: invalid UTF-8 at offset {at}"),
             Self::TooDeep { at } => write!(f, "the event is nested too deeply at offset {at}"),
-            Self::Type { member, at } => write!(f, "the event's `{member}` has a value of the wrong type at offset {at}"),
+            Self::Type { member, at } => {
+                write!(f, "the event's `{member}` has a value of the wrong type at offset {at}")
+            }
             Self::NotHttp(what) => write!(
                 f,
                 "the event is not an HTTP request{what}; served are API Gateway (REST and HTTP APIs), function URLs, \

@@ -21,6 +21,13 @@ impl Writer<'_> {
     /// Writes UTF-8 as the content of a JSON string.
     pub(super) fn escaped(&mut self, text: &[u8]) -> Result<(), TooLarge> {
         let mut rest = text;
+        // Compilers make vector instructions of this.
+        while let Some((many, tail)) = rest.split_first_chunk::<32>()
+            && many.iter().fold(true, |all, byte| all & (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\'))
+        {
+            self.put(many)?;
+            rest = tail;
+        }
         loop {
             // Eight bytes are copied, and count up to the first that has to be escaped.
             while let Some((eight, tail)) = rest.split_first_chunk::<8>()
@@ -68,7 +75,7 @@ impl Writer<'_> {
     /// Writes a field's value as the content of a JSON string. One that is not UTF-8 is read as ISO-8859-1, as it was when fields
     /// were specified first (RFC 9110, section 5.5).
     pub(super) fn value(&mut self, value: &[u8]) -> Result<(), TooLarge> {
-        if core::str::from_utf8(value).is_ok() {
+        if value.is_ascii() || core::str::from_utf8(value).is_ok() {
             return self.escaped(value);
         }
         for byte in value {

@@ -27,11 +27,7 @@ pub(super) struct Headers {
 
 impl Headers {
     /// Reads an object of header fields into `table`; `None` for `null`.
-    pub(super) fn read(
-        json: &mut Json<'_>,
-        member: &'static str,
-        table: &mut [Field],
-    ) -> Result<Option<Self>, Stop> {
+    pub(super) fn read(json: &mut Json<'_>, member: &'static str, table: &mut [Field]) -> Result<Option<Self>, Stop> {
         if !opened(json, member)? {
             return Ok(None);
         }
@@ -84,11 +80,18 @@ impl Headers {
     }
 
     /// Puts one `cookie` field in the place of all that are there.
-    pub(super) fn set_cookie(&mut self, bytes: &[u8], table: &mut [Field], cookie: Field, end: usize) -> Result<(), EventError> {
+    pub(super) fn set_cookie(
+        &mut self,
+        bytes: &[u8],
+        table: &mut [Field],
+        cookie: Field,
+        end: usize,
+    ) -> Result<(), EventError> {
         let mut kept = 0;
         for index in 0..if self.has_cookie { self.count } else { 0 } {
             let Some(field) = table.get(index).copied() else { break };
-            let is_cookie = looked_up(bytes, &[field]).next().is_some_and(|(name, _)| name.eq_ignore_ascii_case("cookie"));
+            let is_cookie =
+                looked_up(bytes, &[field]).next().is_some_and(|(name, _)| name.eq_ignore_ascii_case("cookie"));
             if let Some(place) = table.get_mut(kept)
                 && !is_cookie
             {
@@ -115,7 +118,8 @@ pub(super) fn move_fields(bytes: &[u8], table: &mut [Field], from: usize, by: us
             let start = if start >= from { start - by } else { start };
             Span::new(start, start + part.len())
         };
-        let spans = looked_up(bytes, &[*field]).next().map(|(name, value)| Field::new(moved(name.as_bytes()), moved(value)));
+        let spans =
+            looked_up(bytes, &[*field]).next().map(|(name, value)| Field::new(moved(name.as_bytes()), moved(value)));
         *field = spans.unwrap_or(*field);
     }
 }
@@ -164,10 +168,20 @@ pub(super) fn parameters(json: &mut Json<'_>, member: &'static str) -> Result<Op
     }
     let start = json.at();
     let (mut any, mut first) = (false, true);
-    while strings::<true>(json, member, &mut first, |_, _, _| {
-        any = true;
-        Ok(())
-    })? {}
+    loop {
+        while let Some((name, value)) = json.plain_member(!first) {
+            json.mark(name.end());
+            json.mark(value.end());
+            (any, first) = (true, false);
+        }
+        let goes_on = strings::<true>(json, member, &mut first, |_, _, _| {
+            any = true;
+            Ok(())
+        })?;
+        if !goes_on {
+            break;
+        }
+    }
     Ok(any.then(|| Span::new(start, json.at() - 1)))
 }
 

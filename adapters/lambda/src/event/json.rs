@@ -193,7 +193,11 @@ impl<'b> Json<'b> {
                 if self.depth == outside {
                     return Ok(());
                 }
-                let goes_on = if objects & 1 == 1 { self.key::<false>(&mut first)?.is_some() } else { self.item(&mut first)? };
+                while objects & 1 == 1 && self.plain_member(!first).is_some() {
+                    first = false;
+                }
+                let goes_on =
+                    if objects & 1 == 1 { self.key::<false>(&mut first)?.is_some() } else { self.item(&mut first)? };
                 if goes_on {
                     break;
                 }
@@ -361,6 +365,14 @@ impl<'b> Json<'b> {
         }
     }
 
+    /// The same for a string without escapes, which ends at `end`.
+    #[inline]
+    pub(crate) fn mark(&mut self, end: usize) {
+        if let Some(quote) = self.bytes.get_mut(end) {
+            *quote = END;
+        }
+    }
+
     /// Puts `bytes` over what was passed already, and gives where they end.
     pub(crate) fn overwrite(&mut self, at: usize, bytes: &[u8]) -> usize {
         if at + bytes.len() <= self.at { put(self.bytes, at, bytes) } else { at }
@@ -508,7 +520,26 @@ fn unit(rest: &[u8]) -> Result<u32, Fault> {
 /// The slice's end, if there is none.
 #[inline(always)]
 fn plain(bytes: &[u8], at: usize) -> usize {
+    let Some(near) = bytes.get(at..).and_then(|rest| rest.first_chunk::<NEAR>()) else { return plain_far(bytes, at) };
+    for (index, eight) in near.as_chunks::<8>().0.iter().enumerate() {
+        let special = special(u64::from_le_bytes(*eight));
+        if special != 0 {
+            return at + index * 8 + (special.trailing_zeros() / 8) as usize;
+        }
+    }
+    plain_far(bytes, at + NEAR)
+}
+
+/// The same for long strings, and near the document's end.
+#[inline(never)]
+fn plain_far(bytes: &[u8], at: usize) -> usize {
     let mut rest = bytes.get(at..).unwrap_or_default();
+    // Compilers make vector instructions of this.
+    while let Some((many, tail)) = rest.split_first_chunk::<32>()
+        && many.iter().fold(true, |all, byte| all & is_plain(*byte))
+    {
+        rest = tail;
+    }
     while let Some((eight, tail)) = rest.split_first_chunk::<8>() {
         let special = special(u64::from_le_bytes(*eight));
         if special != 0 {
@@ -516,31 +547,21 @@ fn plain(bytes: &[u8], at: usize) -> usize {
         }
         rest = tail;
     }
-    while let Some((byte, tail)) = rest.split_first()
-        && is_plain(*byte)
-    {
-        rest = tail;
-    }
-    bytes.len() - rest.len()
+    let offset = rest.iter().position(|byte| !is_plain(*byte));
+    offset.map_or(bytes.len(), |offset| bytes.len() - rest.len() + offset)
 }
 
-/// Offset of the first byte from `at` on that is neither a letter nor `-`, or that there isn't a word of eight bytes for.
+/// Offset of the first byte from `at` on that is neither a letter nor `-`. It may say so too early of a long run.
 #[inline(always)]
 fn letters(bytes: &[u8], at: usize) -> usize {
-    let mut rest = bytes.get(at..).unwrap_or_default();
-    while let Some((eight, tail)) = rest.split_first_chunk::<8>() {
-        let word = u64::from_le_bytes(*eight);
-        let small = word | (ONES * 0x20);
-        let from_a = small.wrapping_add(ONES * (0x80 - b'a' as u64));
-        let beyond_z = small.wrapping_add(ONES * (0x7f - b'z' as u64));
-        let no_dash = (word ^ (ONES * b'-' as u64)).wrapping_add(ONES * 0x7f);
-        let other = (((!from_a | beyond_z) & no_dash) | word) & (ONES * 0x80);
+    let Some(near) = bytes.get(at..).and_then(|rest| rest.first_chunk::<NEAR>()) else { return at };
+    for (index, eight) in near.as_chunks::<8>().0.iter().enumerate() {
+        let other = no_letter(u64::from_le_bytes(*eight));
         if other != 0 {
-            return bytes.len() - rest.len() + (other.trailing_zeros() / 8) as usize;
+            return at + index * 8 + (other.trailing_zeros() / 8) as usize;
         }
-        rest = tail;
     }
-    bytes.len() - rest.len()
+    at + NEAR
 }
 
 /// Moves plain characters from `at` to `end`, which is before it. Gives both, after them.
@@ -590,9 +611,19 @@ const fn special(word: u64) -> u64 {
     (control | quote | backslash | word) & (ONES * 0x80)
 }
 
+/// The high bit of each byte of `word` that is neither a letter nor `-`. Above the first such byte a carry may have set others.
+#[inline]
+const fn no_letter(word: u64) -> u64 {
+    let small = word | (ONES * 0x20);
+    let from_a = small.wrapping_add(ONES * (0x80 - b'a' as u64));
+    let beyond_z = small.wrapping_add(ONES * (0x7f - b'z' as u64));
+    let no_dash = (word ^ (ONES * b'-' as u64)).wrapping_add(ONES * 0x7f);
+    (((!from_a | beyond_z) & no_dash) | word) & (ONES * 0x80)
+}
+
 #[inline]
 const fn is_plain(byte: u8) -> bool {
-    matches!(byte, b' '..0x80) && byte != b'"' && byte != b'\\'
+    (byte as i8 >= b' ' as i8) & (byte != b'"') & (byte != b'\\')
 }
 
 #[inline]
@@ -606,5 +637,8 @@ fn put(bytes: &mut [u8], at: usize, content: &[u8]) -> usize {
 
 /// What [`Json::mark_end`] writes: a byte that UTF-8 doesn't have.
 pub(super) const END: u8 = 0xff;
+
+/// Bytes that are looked at without a loop: most strings are shorter.
+const NEAR: usize = 32;
 
 const ONES: u64 = u64::MAX / 0xff;

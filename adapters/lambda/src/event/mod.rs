@@ -87,12 +87,7 @@ impl Event {
     /// The request's head, for `Head::plain` over the first part of [`Event::split`].
     pub(crate) fn head(&self) -> PlainHead {
         let length = self.body.end() - self.body.start();
-        PlainHead {
-            method: self.method,
-            target: self.target,
-            authority: self.authority,
-            body: Some(length as u64),
-        }
+        PlainHead { method: self.method, target: self.target, authority: self.authority, body: Some(length as u64) }
     }
 
     /// Takes the event's buffer apart: what the head and its fields stand in, the body alone, and what is behind it.

@@ -63,6 +63,12 @@ enum Version {
     Other,
 }
 
+impl Version {
+    fn named(name: &[u8]) -> Self {
+        if name == b"1.0" { Self::One } else { Self::Other }
+    }
+}
+
 /// What stands where in `requestContext`, of which nothing is changed.
 #[derive(Default)]
 struct Context {
@@ -142,6 +148,7 @@ impl Found {
     #[inline]
     fn text(&mut self, bytes: &[u8], name: Span, value: Span) -> bool {
         match name.of(bytes) {
+            b"version" => self.version = Version::named(value.of(bytes)),
             b"httpMethod" => self.method = Some(value),
             b"method" => self.lattice_method = Some(value),
             b"path" => self.path = Some(value),
@@ -240,7 +247,9 @@ impl Found {
             target.path(stage.and_then(|stage| without_stage(path, event.part(stage.span))).unwrap_or(path));
             let parameters = event.part(parameters.unwrap_or(Span::EMPTY));
             match source {
-                Source::HttpApi | Source::FunctionUrl => target.query(event.part(self.raw_query.unwrap_or(Span::EMPTY))),
+                Source::HttpApi | Source::FunctionUrl => {
+                    target.query(event.part(self.raw_query.unwrap_or(Span::EMPTY)))
+                }
                 Source::AlbSingle | Source::AlbMulti => target.parameters(parameters, Parameters::Raw),
                 Source::RestApi | Source::Lattice => target.parameters(parameters, Parameters::Decoded),
             }
@@ -272,7 +281,8 @@ impl Context {
                 self.text(level, Key::named(name.of(json.bytes())), value);
             }
             let Some(key) = json.key::<false>(&mut first)? else { return Ok(()) };
-            let key = if key.escaped { unescaped_key(key, json.bytes()) } else { Key::named(key.span.of(json.bytes())) };
+            let key =
+                if key.escaped { unescaped_key(key, json.bytes()) } else { Key::named(key.span.of(json.bytes())) };
             match (level, key) {
                 (_, Key::Other) => {}
                 (Level::Context, Key::Http) if json.peek()? == b'{' => {
@@ -443,7 +453,8 @@ fn move_body(event: &mut Event, buffer: &mut [u8], end: usize, table: &mut [Fiel
     let (start, behind) = (event.body.start(), event.body.end());
     let length = behind - start;
     let fields = table.get_mut(..event.fields).unwrap_or_default();
-    let moved = |span: Span| if span.start() >= behind { Span::new(span.start() - length, span.end() - length) } else { span };
+    let moved =
+        |span: Span| if span.start() >= behind { Span::new(span.start() - length, span.end() - length) } else { span };
     move_fields(buffer, fields, behind, length);
     event.request_context = moved(event.request_context);
     event.body = Span::new(end - length, end);
@@ -475,10 +486,7 @@ fn string(json: &mut Json<'_>, member: &'static str) -> Result<Option<Span>, Sto
 }
 
 fn version(json: &mut Json<'_>) -> Result<Version, Stop> {
-    Ok(match raw_string(json)?.map(|text| text.span.of(json.bytes())) {
-        Some(b"1.0") => Version::One,
-        _ => Version::Other,
-    })
+    Ok(raw_string(json)?.map_or(Version::Other, |text| Version::named(text.span.of(json.bytes()))))
 }
 
 /// A boolean; `null` is false.
@@ -500,5 +508,5 @@ fn is_method(method: &[u8]) -> bool {
 }
 
 fn is_function_url(domain: &[u8]) -> bool {
-    memchr::memmem::find(domain, b".lambda-url.").is_some()
+    memchr::memchr(b'.', domain).and_then(|dot| domain.get(dot..)).is_some_and(|rest| rest.starts_with(b".lambda-url."))
 }

@@ -2,11 +2,7 @@
 
 use midge::Status;
 
-use super::{
-    Source, base64,
-    escape::Writer,
-    json::Json,
-};
+use super::{Source, base64, escape::Writer, json::Json};
 
 /// The answer has no room: it is larger than the platform takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -120,7 +116,8 @@ impl<'o> Renderer<'o> {
         }
         if self.held_length > 0 {
             let rest = self.held.get(..self.held_length).unwrap_or_default();
-            self.writer.at += base64::encode(rest, self.writer.out.get_mut(self.writer.at..).unwrap_or_default()).ok_or(TooLarge)?;
+            self.writer.at +=
+                base64::encode(rest, self.writer.out.get_mut(self.writer.at..).unwrap_or_default()).ok_or(TooLarge)?;
         }
         let encoded = !self.is_text && self.writer.at > self.body;
         self.writer.put(if encoded { b"\",\"isBase64Encoded\":true}" } else { b"\",\"isBase64Encoded\":false}" })?;

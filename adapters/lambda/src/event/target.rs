@@ -166,8 +166,8 @@ static CLASSES: [u8; 256] = {
     let mut byte = 0x21_u8;
     while byte < 0x7f {
         let target = !matches!(byte, b'"' | b'#' | b'<' | b'>');
-        let parameter =
-            byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'*' | b'/' | b':' | b'@' | b',');
+        let parameter = byte.is_ascii_alphanumeric()
+            || matches!(byte, b'-' | b'.' | b'_' | b'~' | b'*' | b'/' | b':' | b'@' | b',');
         let path = target && !matches!(byte, b'?' | b'%');
         let token = byte.is_ascii_alphanumeric() || is_token_mark(byte);
         #[expect(clippy::indexing_slicing, reason = "the loop ends before the table does")]
@@ -181,7 +181,10 @@ static CLASSES: [u8; 256] = {
 };
 
 const fn is_token_mark(byte: u8) -> bool {
-    matches!(byte, b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~')
+    matches!(
+        byte,
+        b'!' | b'#' | b'$' | b'%' | b'&' | b'\'' | b'*' | b'+' | b'-' | b'.' | b'^' | b'_' | b'`' | b'|' | b'~'
+    )
 }
 
 const fn class(is_in: bool, class: u8) -> u8 {

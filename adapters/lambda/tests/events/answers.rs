@@ -95,10 +95,27 @@ fn an_answer_that_has_no_room_is_an_error_and_one_that_just_fits_is_none() {
 #[test]
 fn text_is_what_its_type_says_unless_it_is_encoded() {
     let text = [
-        "text/html", "Text/CSV ; header=present", "application/json", "APPLICATION/JSON;charset=utf-8", "application/xml",
-        "application/javascript", "application/problem+json", "image/svg+xml", "application/atom+XML",
+        "text/html",
+        "Text/CSV ; header=present",
+        "application/json",
+        "APPLICATION/JSON;charset=utf-8",
+        "application/xml",
+        "application/javascript",
+        "application/problem+json",
+        "image/svg+xml",
+        "application/atom+XML",
     ];
-    let binary = ["", "image/png", "application/octet-stream", "application/jsonp", "application/jso", "xtext/plain", "json", "font/woff2", "text"];
+    let binary = [
+        "",
+        "image/png",
+        "application/octet-stream",
+        "application/jsonp",
+        "application/jso",
+        "xtext/plain",
+        "json",
+        "font/woff2",
+        "text",
+    ];
     for (types, encoded) in [(&text[..], false), (&binary[..], true)] {
         for media_type in types {
             let lines = format!("content-type: {media_type}\r\n");
@@ -113,12 +130,14 @@ fn text_is_what_its_type_says_unless_it_is_encoded() {
 #[test]
 fn repeated_fields_stay_together_and_keep_their_order() {
     // Names that share what they are told apart by at first, too.
-    let lines = "a1: 1\r\nb: 2\r\nA1: 3\r\na2: 4\r\na1: 5\r\nc1: 6\r\nset-cookie: x=1, y\r\nSet-Cookie: z\r\nb: \"7\"\r\n";
+    let lines =
+        "a1: 1\r\nb: 2\r\nA1: 3\r\na2: 4\r\na1: 5\r\nc1: 6\r\nset-cookie: x=1, y\r\nSet-Cookie: z\r\nb: \"7\"\r\n";
     let answer = |source| -> Value { serde_json::from_slice(&render(source, lines, &[], 4096).unwrap()).unwrap() };
     let joined = json!({"a1": "1, 3, 5", "b": "2, \"7\"", "a2": "4", "c1": "6"});
     assert_eq!(answer(Source::HttpApi)["headers"], joined);
     assert_eq!(answer(Source::FunctionUrl)["cookies"], json!(["x=1, y", "z"]));
-    let arrays = json!({"a1": ["1", "3", "5"], "b": ["2", "\"7\""], "a2": ["4"], "c1": ["6"], "set-cookie": ["x=1, y", "z"]});
+    let arrays =
+        json!({"a1": ["1", "3", "5"], "b": ["2", "\"7\""], "a2": ["4"], "c1": ["6"], "set-cookie": ["x=1, y", "z"]});
     assert_eq!(answer(Source::RestApi)["multiValueHeaders"], arrays);
     assert_eq!(answer(Source::AlbMulti)["multiValueHeaders"], arrays);
     assert_eq!(answer(Source::AlbSingle)["headers"]["b"], "2, \"7\"");
@@ -199,7 +218,17 @@ fn body_of(answer: &Value) -> Vec<u8> {
 fn body(random: &mut Random) -> Vec<u8> {
     let mut body = Vec::new();
     for _ in 0..random.below(120) {
-        body.extend_from_slice(random.pick(&[&b"plain"[..], b"\"", b"\\", b"\n", b"\0", "ä".as_bytes(), "€".as_bytes(), "😀".as_bytes(), b"\x7f"]));
+        body.extend_from_slice(random.pick(&[
+            &b"plain"[..],
+            b"\"",
+            b"\\",
+            b"\n",
+            b"\0",
+            "ä".as_bytes(),
+            "€".as_bytes(),
+            "😀".as_bytes(),
+            b"\x7f",
+        ]));
     }
     if random.below(2) == 0 && !body.is_empty() {
         let at = random.below(body.len());

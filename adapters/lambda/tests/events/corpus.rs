@@ -49,7 +49,10 @@ fn every_event_gives_its_request() {
         let Some(expected_request) = expected.get("request") else {
             let error = result.expect_err(&name);
             let (shown, expected) = (format!("{error:?}"), expected["error"].as_str().unwrap());
-            assert!(shown == expected || shown.starts_with(&format!("{expected} {{")), "{name}: {shown}, not {expected}");
+            assert!(
+                shown == expected || shown.starts_with(&format!("{expected} {{")),
+                "{name}: {shown}, not {expected}"
+            );
             continue;
         };
         let event = result.unwrap_or_else(|error| panic!("{name}: {error}"));
@@ -84,7 +87,10 @@ fn every_source_is_in_the_corpus_with_everything_that_it_can_send() {
         for what in ["get", "binary"] {
             assert!(corpus.contains_key(&format!("{source}-{what}")), "{source}-{what}");
         }
-        assert!(corpus.contains_key(&format!("{source}-null")) || corpus.contains_key(&format!("{source}-empty")), "{source}");
+        assert!(
+            corpus.contains_key(&format!("{source}-null")) || corpus.contains_key(&format!("{source}-empty")),
+            "{source}"
+        );
     }
 }
 

@@ -28,7 +28,15 @@ fn every_changed_byte_is_judged_as_serde_json_judges_it() {
     let (mut read, mut refused) = (0, 0);
     for (name, (bytes, _)) in corpus() {
         for at in 0..bytes.len() {
-            for byte in [b'"', b'\\', 0xff, bytes[at] ^ 1, bytes[at] ^ 0x20, often[at % often.len()], often[(at + 7) % often.len()]] {
+            for byte in [
+                b'"',
+                b'\\',
+                0xff,
+                bytes[at] ^ 1,
+                bytes[at] ^ 0x20,
+                often[at % often.len()],
+                often[(at + 7) % often.len()],
+            ] {
                 let mut changed = bytes.clone();
                 changed[at] = byte;
                 let mut table = [Field::EMPTY; 32];
@@ -58,7 +66,9 @@ fn every_changed_byte_is_judged_as_serde_json_judges_it() {
 
 #[test]
 fn a_body_before_everything_else_is_moved_behind_it() {
-    for body in ["", "x", "a longer body, longer than all that is behind it: ................................................"] {
+    for body in
+        ["", "x", "a longer body, longer than all that is behind it: ................................................"]
+    {
         for flag in ["false", "true"] {
             let encoded = if flag == "true" { "QUJD" } else { body };
             let event = format!(
@@ -86,14 +96,20 @@ fn base64_bodies_of_every_length_are_decoded_in_place() {
         let mut encoded = vec![0; length.div_ceil(3) * 4];
         STANDARD.encode_slice(&body, &mut encoded).unwrap();
         let encoded = String::from_utf8(encoded).unwrap();
-        for (flag, expected) in [("true", Some(&body[..])), ("false", Some(encoded.as_bytes())), ("null", Some(encoded.as_bytes()))] {
-            let event = format!(r#"{{"isBase64Encoded":{flag},"body":"{encoded}","httpMethod":"PUT","path":"/","requestContext":{{"elb":{{}}}}}}"#);
+        for (flag, expected) in
+            [("true", Some(&body[..])), ("false", Some(encoded.as_bytes())), ("null", Some(encoded.as_bytes()))]
+        {
+            let event = format!(
+                r#"{{"isBase64Encoded":{flag},"body":"{encoded}","httpMethod":"PUT","path":"/","requestContext":{{"elb":{{}}}}}}"#
+            );
             let (mut buffer, result) = read_in_buffer(event.as_bytes(), &mut []);
             assert_eq!(Some(&*result.unwrap().split(&mut buffer).1), expected, "{length}");
         }
         // Without its last character it is none.
         let cut = encoded.get(..encoded.len().saturating_sub(1)).unwrap();
-        let event = format!(r#"{{"isBase64Encoded":true,"body":"{cut}","httpMethod":"PUT","path":"/","requestContext":{{"elb":{{}}}}}}"#);
+        let event = format!(
+            r#"{{"isBase64Encoded":true,"body":"{cut}","httpMethod":"PUT","path":"/","requestContext":{{"elb":{{}}}}}}"#
+        );
         let result = read_in_buffer(event.as_bytes(), &mut []).1;
         assert_eq!(result.err(), (length > 0).then_some(EventError::Base64), "{length}");
     }
@@ -119,7 +135,8 @@ fn what_has_no_room_is_refused() {
         assert_eq!(result.err(), Some(EventError::TooManyFields));
     }
     // `cookies` needs a place of its own.
-    let event = br#"{"rawPath":"/","cookies":["a=1","b=2"],"headers":{"a":"1"},"requestContext":{"http":{"method":"GET"}}}"#;
+    let event =
+        br#"{"rawPath":"/","cookies":["a=1","b=2"],"headers":{"a":"1"},"requestContext":{"http":{"method":"GET"}}}"#;
     assert_eq!(read_in_buffer(event, &mut [Field::EMPTY; 1]).1.err(), Some(EventError::TooManyFields));
     assert_eq!(read_in_buffer(event, &mut [Field::EMPTY; 2]).1.map(|event| event.fields), Ok(2));
     // A document that isn't in the buffer at all.
@@ -167,7 +184,11 @@ fn every_error_says_what_is_wrong_in_one_line() {
         assert!(text.starts_with("the event") && !text.contains('\n'), "{text}");
         assert!(errors.iter().skip(index + 1).all(|other| other.to_string() != text), "{text}");
         let name = error.error_type().strip_prefix("Runtime.").unwrap();
-        assert!(name.len() > 1 && name.starts_with(|c: char| c.is_ascii_uppercase()) && name.chars().all(|c| c.is_ascii_alphabetic()));
+        assert!(
+            name.len() > 1
+                && name.starts_with(|c: char| c.is_ascii_uppercase())
+                && name.chars().all(|c| c.is_ascii_alphabetic())
+        );
     }
 }
 
@@ -184,7 +205,11 @@ fn check(event: &Event, buffer: &mut [u8], table: &[Field]) {
     assert!(context.starts_with(b"{") && is_valid(context), "{}", context.escape_ascii());
     let head = Head::plain(head, &table[..event.fields], event.head());
     assert!(!head.method().as_str().is_empty());
-    assert!(head.target().starts_with('/') && head.target().bytes().all(|byte| byte.is_ascii_graphic()), "{}", head.target());
+    assert!(
+        head.target().starts_with('/') && head.target().bytes().all(|byte| byte.is_ascii_graphic()),
+        "{}",
+        head.target()
+    );
     for (name, value) in head.fields().iter() {
         assert!(!name.is_empty() && name.bytes().all(|byte| byte.is_ascii_graphic() && byte != b':'), "{name}");
         assert!(!value.iter().any(|byte| matches!(byte, b'\r' | b'\n' | 0)), "{}", value.escape_ascii());

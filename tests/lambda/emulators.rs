@@ -1,0 +1,351 @@
+//! The Lambda host under the platform's own emulator and under `cargo lambda`, and its static programs.
+//!
+//! `tests/lambda/run` fetches and builds what these tests need, tells them where it is, and runs them.
+#![allow(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    clippy::indexing_slicing,
+    reason = "a test that panics has failed, and says where"
+)]
+#![allow(dead_code, reason = "the Runtime API is shared with other tests, which use more of it")]
+
+mod fake;
+
+use std::{
+    fs,
+    io::{BufRead, BufReader, Read, Write},
+    net::{SocketAddr, TcpListener, TcpStream},
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+    thread,
+    time::{Duration, Instant},
+};
+
+use midge_tests::server::Server;
+use rustix::process::{Pid, Signal, kill_process_group};
+
+use fake::{Api, Fake, NEXT, PATIENCE, event, with_body};
+
+/// What `tests/lambda/run` found or made.
+fn path_of(name: &str) -> PathBuf {
+    std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: tests/lambda/run sets it")).into()
+}
+
+/// A program and whatever it starts, ended with the test.
+struct Group(std::process::Child);
+
+impl Group {
+    fn start(command: &mut Command) -> Self {
+        use std::os::unix::process::CommandExt;
+        Self(command.process_group(0).stdin(Stdio::null()).spawn().unwrap())
+    }
+}
+
+impl Drop for Group {
+    fn drop(&mut self) {
+        // Both fail only when it is gone already.
+        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
+        let _ = self.0.wait();
+    }
+}
+
+/// A port that was free just now.
+fn free_port() -> SocketAddr {
+    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
+}
+
+/// A keep-alive connection of a client's, to a server that may just be starting.
+struct Client(BufReader<TcpStream>);
+
+impl Client {
+    fn connect(address: SocketAddr) -> Self {
+        let begun = Instant::now();
+        loop {
+            match TcpStream::connect(address) {
+                Ok(stream) => {
+                    stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
+                    stream.set_nodelay(true).unwrap();
+                    return Self(BufReader::new(stream));
+                }
+                // There is nothing to wait for but the attempt itself.
+                Err(_) if begun.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
+                Err(error) => panic!("nobody listens at {address}: {error}"),
+            }
+        }
+    }
+
+    /// The status and the body of the answer.
+    fn ask(&mut self, method: &str, target: &str, body: &[u8]) -> (u16, String) {
+        let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
+        self.0.get_mut().write_all(&[head.as_bytes(), body].concat()).unwrap();
+        let mut head = String::new();
+        while !head.ends_with("\r\n\r\n") {
+            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "{head:?}");
+        }
+        let status = head[9..12].parse().unwrap();
+        let head = head.to_ascii_lowercase();
+        let mut body = Vec::new();
+        if head.contains("\r\ntransfer-encoding: chunked\r\n") {
+            loop {
+                let mut line = String::new();
+                self.0.read_line(&mut line).unwrap();
+                let size = usize::from_str_radix(line.trim_end(), 16).unwrap();
+                let start = body.len();
+                body.resize(start + size + 2, 0);
+                self.0.read_exact(&mut body[start..]).unwrap();
+                body.truncate(start + size);
+                if size == 0 {
+                    break;
+                }
+            }
+        } else if let Some(length) = head.lines().find_map(|line| line.strip_prefix("content-length: ")) {
+            body.resize(length.parse().unwrap(), 0);
+            self.0.read_exact(&mut body).unwrap();
+        }
+        (status, String::from_utf8(body).unwrap())
+    }
+}
+
+/// The platform's emulator around a program.
+struct Rie {
+    address: SocketAddr,
+    _group: Group,
+}
+
+impl Rie {
+    fn start(mut bootstrap: Command) -> Self {
+        let (api, address) = (free_port(), free_port());
+        let program = bootstrap.get_program().to_owned();
+        let command = bootstrap.get_envs().fold(Command::new(path_of("MIDGE_RIE")), |mut command, (name, value)| {
+            match value {
+                Some(value) => command.env(name, value),
+                None => command.env_remove(name),
+            };
+            command
+        });
+        bootstrap = command;
+        bootstrap.args(["--runtime-api-address", &api.to_string()]);
+        bootstrap.args(["--runtime-interface-emulator-address", &address.to_string()]);
+        bootstrap.arg(program).stdout(Stdio::null()).stderr(Stdio::null());
+        Self { address, _group: Group::start(&mut bootstrap) }
+    }
+
+    fn client(&self) -> Client {
+        Client::connect(self.address)
+    }
+}
+
+impl Client {
+    fn invoke(&mut self, event: impl AsRef<[u8]>) -> String {
+        self.ask("POST", "/2015-03-31/functions/function/invocations", event.as_ref()).1
+    }
+}
+
+const GREETING: &str = "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/plain; charset=utf-8\"},\"body\":\"Hello from \
+                        midge!\\n\",\"isBase64Encoded\":false}";
+
+#[test]
+fn the_platforms_emulator_invokes_it_10_000_times() {
+    let rie = Rie::start(Server::command("lambda").unwrap());
+    let mut client = rie.client();
+    for _ in 0..10_000 {
+        assert_eq!(client.invoke(event("GET", "/")), GREETING);
+    }
+}
+
+#[test]
+fn the_platforms_emulator_sees_answers_and_errors() {
+    let rie = Rie::start(Server::command("lambda_panic").unwrap());
+    let mut client = rie.client();
+    let hello = fake::answer(200, "hello");
+    for _ in 0..3 {
+        assert_eq!(client.invoke(event("GET", "/")), hello);
+        let error = client.invoke(event("GET", "/panic"));
+        assert!(error.contains("\"errorType\":\"Function.Panic\"") && error.contains("as it was asked to ("), "{error}");
+        let error = client.invoke("{\"Records\":[]}");
+        assert!(error.contains("\"errorType\":\"Runtime.UnsupportedEvent\""), "{error}");
+    }
+}
+
+#[test]
+fn the_platforms_emulator_hands_out_large_events() {
+    let rie = Rie::start(Server::command("lambda").unwrap());
+    let mut client = rie.client();
+    for size in [1_500, 1_600, 1_700, 1_800, 1_900, 2_000, 70_000, 5_000_000] {
+        let body = "x".repeat(size);
+        let answer = client.invoke(with_body("POST", "/users", &body));
+        assert!(answer.contains(&format!("\"body\":\"{body}\"")), "{size}");
+    }
+}
+
+#[test]
+fn the_platforms_emulator_takes_a_streamed_answer() {
+    let mut bootstrap = Server::command("lambda").unwrap();
+    bootstrap.env("STREAMING", "1");
+    let rie = Rie::start(bootstrap);
+    let mut client = rie.client();
+    for _ in 0..3 {
+        let answer = client.invoke(event("GET", "/stream"));
+        let prelude = "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/plain; charset=utf-8\"},\"multiValueHeaders\":{},\
+                       \"cookies\":[]}";
+        assert_eq!(answer, format!("{prelude}\0\0\0\0\0\0\0\0one\ntwo\nthree\n"));
+    }
+}
+
+#[test]
+fn a_function_that_cannot_be_set_up_says_so_to_the_platforms_emulator() {
+    let mut bootstrap = Server::command("lambda_panic").unwrap();
+    bootstrap.env("PANIC", "init");
+    let rie = Rie::start(bootstrap);
+    let answer = rie.client().invoke(event("GET", "/"));
+    assert!(answer.contains("\"errorType\":\"Function.Panic\"") && answer.contains("as it was asked to ("), "{answer}");
+}
+
+fn cargo_lambda(arguments: &[&str]) -> Command {
+    let package = Path::new(env!("CARGO_MANIFEST_DIR")).join("../examples/lambda");
+    let mut command = Command::new(path_of("MIDGE_CARGO_LAMBDA"));
+    // What is built here is built for itself, not for the test that asks for it.
+    for (name, _) in std::env::vars_os() {
+        if name.to_string_lossy().starts_with("CARGO_") || name == "RUSTFLAGS" {
+            command.env_remove(name);
+        }
+    }
+    command.arg("lambda").args(arguments).current_dir(package);
+    command.env("CARGO_TARGET_DIR", path_of("MIDGE_LAMBDA_TARGET"));
+    command
+}
+
+/// `cargo lambda watch` on the example, and a client of it.
+fn watched(streaming: bool) -> (Group, Client) {
+    let address = free_port();
+    let port = address.port().to_string();
+    let mut command = cargo_lambda(&["watch", "--ignore-changes", "-A", "127.0.0.1", "-P", &port]);
+    if streaming {
+        command.env("STREAMING", "1");
+    }
+    let group = Group::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
+    (group, Client::connect(address))
+}
+
+#[test]
+fn cargo_lambda_invokes_it_and_serves_its_url() {
+    let (_group, mut client) = watched(false);
+    let invoked = client.ask("POST", "/2015-03-31/functions/lambda/invocations", event("GET", "/").as_bytes());
+    assert_eq!(invoked, (200, GREETING.to_owned()));
+    assert_eq!(client.ask("GET", "/lambda-url/lambda/users/42?a=b", b""), (200, "{\"id\":\"42\"}\n".to_owned()));
+    assert_eq!(client.ask("POST", "/lambda-url/lambda/users", "Zoë".as_bytes()), (201, "Zoë".to_owned()));
+    assert_eq!(client.ask("GET", "/lambda-url/lambda/stream", b""), (200, "one\ntwo\nthree\n".to_owned()));
+    assert_eq!(client.ask("GET", "/lambda-url/lambda/nothing", b"").0, 404);
+}
+
+#[test]
+fn cargo_lambda_serves_a_url_whose_answers_are_streamed() {
+    let (_group, mut client) = watched(true);
+    for _ in 0..3 {
+        assert_eq!(client.ask("GET", "/lambda-url/lambda/stream", b""), (200, "one\ntwo\nthree\n".to_owned()));
+        assert_eq!(client.ask("GET", "/lambda-url/lambda/nothing", b"").0, 404);
+    }
+}
+
+#[test]
+fn cargo_lambda_builds_it() {
+    let place = path_of("MIDGE_LAMBDA_TARGET").join("by-cargo-lambda");
+    let built = cargo_lambda(&["build", "--lambda-dir"]).arg(&place).output().unwrap();
+    assert!(built.status.success(), "{}", String::from_utf8_lossy(&built.stderr));
+    let fake = Fake::start();
+    let mut command = Command::new(place.join("lambda/bootstrap"));
+    let _group = Group::start(command.env("AWS_LAMBDA_RUNTIME_API", fake.address.to_string()));
+    assert_eq!(fake.accept().invoke("id", event("GET", "/")).text(), GREETING);
+}
+
+/// A few invocations of a static program that is started so.
+fn serves(command: &mut Command) {
+    let fake = Fake::start();
+    let _group = Group::start(command.env("AWS_LAMBDA_RUNTIME_API", fake.address.to_string()));
+    let mut api = fake.accept();
+    for _ in 0..3 {
+        assert_eq!(api.invoke("id", event("GET", "/")).text(), GREETING);
+        let large = "x".repeat(100_000);
+        assert!(api.invoke("id", with_body("POST", "/users", &large)).text().contains(&large));
+    }
+}
+
+#[test]
+fn the_static_program_needs_nothing_around_it() {
+    let root = path_of("MIDGE_LAMBDA_TARGET").join("empty-root");
+    let _ = fs::remove_dir_all(&root);
+    fs::create_dir_all(&root).unwrap();
+    fs::copy(path_of("MIDGE_BOOTSTRAP_X86_64"), root.join("bootstrap")).unwrap();
+    // A user namespace, where the test doesn't run as root.
+    let mut command = if rustix::process::getuid().is_root() {
+        Command::new("chroot")
+    } else {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "chroot"]);
+        command
+    };
+    serves(command.arg(&root).arg("/bootstrap").env_clear());
+    let left: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
+    assert_eq!(left, ["bootstrap"]);
+}
+
+#[test]
+fn the_arm64_program_runs() {
+    serves(Command::new("qemu-aarch64").arg(path_of("MIDGE_BOOTSTRAP_AARCH64")));
+}
+
+#[test]
+fn a_bootstrap_package_holds_one_program_that_may_run() {
+    for name in ["MIDGE_BOOTSTRAP_X86_64", "MIDGE_BOOTSTRAP_AARCH64"] {
+        let package = path_of(name).with_extension("zip");
+        let listed = Command::new("python3")
+            .args(["-c", "import sys,zipfile\nfor e in zipfile.ZipFile(sys.argv[1]).infolist(): print(e.filename, oct(e.external_attr >> 16))"])
+            .arg(package)
+            .output()
+            .unwrap();
+        assert_eq!(String::from_utf8_lossy(&listed.stdout), "bootstrap 0o100755\n");
+    }
+}
+
+/// The system calls of the static program, in order, up to the last `GET`.
+fn system_calls(invocations: usize, invoke: impl Fn(&Fake, &mut Api)) -> Vec<String> {
+    let fake = Fake::start();
+    let trace = path_of("MIDGE_LAMBDA_TARGET").join(format!("trace-{}", fake.address.port()));
+    let mut command = Command::new("strace");
+    command.args(["-f", "-s", "64", "-o"]).arg(&trace).arg(path_of("MIDGE_BOOTSTRAP_X86_64"));
+    let group = Group::start(command.env("AWS_LAMBDA_RUNTIME_API", fake.address.to_string()));
+    let mut api = fake.accept();
+    for _ in 0..invocations {
+        invoke(&fake, &mut api);
+    }
+    api.expect(NEXT);
+    // strace ends what it traces with itself, and writes its file to the end.
+    rustix::process::kill_process(Pid::from_child(&group.0), Signal::TERM).unwrap();
+    let mut group = group;
+    group.0.wait().unwrap();
+    let text = fs::read_to_string(&trace).unwrap();
+    fs::remove_file(&trace).unwrap();
+    let calls = text.lines().filter(|line| line.contains('(') && !line.contains(" resumed>"));
+    let mut calls: Vec<String> = calls.map(str::to_owned).collect();
+    let last = calls.iter().rposition(|call| call.contains("\"GET /")).expect(&text);
+    calls.truncate(last + 1);
+    calls
+}
+
+/// How many calls stand from each `GET` up to the next one.
+fn per_invocation(calls: &[String]) -> Vec<usize> {
+    let gets: Vec<usize> = (0..calls.len()).filter(|index| calls[*index].contains("\"GET /")).collect();
+    gets.windows(2).map(|pair| pair[1] - pair[0]).collect()
+}
+
+#[test]
+fn an_invocation_takes_four_system_calls() {
+    let calls = system_calls(100, |_, api| {
+        api.invoke("8476a536-e9f4-11e8-9739-2dfe598c3fcd", event("GET", "/"));
+    });
+    assert_eq!(per_invocation(&calls), [4; 100], "{calls:#?}");
+    let start = calls.iter().position(|call| call.contains("\"GET /")).unwrap() + 1;
+    println!("{start} system calls from exec to the first /next");
+    assert!(start <= 30, "{start}: {:#?}", &calls[..start]);
+}
