@@ -14,7 +14,7 @@ use crate::{
     },
     http1::{
         decode::{Decoder, Piece},
-        fields::has_empty_line,
+        fields::{Field, has_empty_line},
         head::{self, HeadRef, Known},
         limits::Limits,
         method::Version,
@@ -116,13 +116,6 @@ impl<'c, 'm> Connection<'c, 'm> {
                     }
                 }
                 State::Head => {
-                    if self.tried == Tried::Not {
-                        self.skip_empty_lines();
-                        if self.slot.state.input.start == self.slot.state.input.end {
-                            self.enter(Event::EmptyLines, now);
-                            continue;
-                        }
-                    }
                     // The output has room for another answer's head, or as much as it will ever have.
                     if self.slot.state.output.committed > self.output_mark && self.has_pending() {
                         return Step::Write;
@@ -135,6 +128,12 @@ impl<'c, 'm> Connection<'c, 'm> {
                         Ok(false) if self.slot.state.input.ended => self.refuse(Reject::Truncated, clock),
                         Ok(false) if self.has_pending() => return Step::Write,
                         Ok(false) => return Step::Read,
+                        // Empty lines before a request line are passed over (RFC 9112, section 2.2).
+                        Err(Reject::Method) if self.skip_empty_lines() => {
+                            if self.slot.state.input.start == self.slot.state.input.end {
+                                self.enter(Event::EmptyLines, now);
+                            }
+                        }
                         Err(reject) => self.refuse(reject, clock),
                     }
                 }
@@ -201,20 +200,25 @@ impl<'c, 'm> Connection<'c, 'm> {
         let slot = &mut *self.slot;
         let state = &mut slot.state;
         let (parts, input, output) = (&mut state.parts, &mut state.input, &mut state.output);
-        if input.start > 0 && parts.framing.reads_on() {
-            // A body has all the room behind its head, wherever in a pipeline that happened to come in.
-            slot.input.copy_within(input.start..input.end, 0);
-            (input.start, input.end) = (0, input.end - input.start);
-        }
-        let bytes = slot.input.get_mut(input.start..).and_then(|bytes| bytes.split_at_mut_checked(parts.length));
-        let fields = slot.fields.split_at_mut_checked(parts.fields);
-        // Both are there: a head was read from them. Were it not so, the request would be empty.
-        let ((bytes, buffer), (fields, table)) = match (bytes, fields) {
-            (Some(bytes), Some(fields)) => (bytes, fields),
-            _ => Default::default(),
-        };
         let framing = parts.framing;
-        self.base = input.enter(parts.length, Decoder::new(framing.body));
+        let reads_on = framing.reads_on();
+        // What was read of the head is there. Were it not so, the request would be empty.
+        let (bytes, fields, behind): (&[u8], &[Field], _) = if reads_on {
+            if input.start > 0 {
+                // A body has all the room behind its head, wherever in a pipeline that happened to come in.
+                slot.input.copy_within(input.start..input.end, 0);
+                (input.start, input.end) = (0, input.end - input.start);
+            }
+            let (bytes, buffer) = slot.input.split_at_mut_checked(parts.length).unwrap_or_default();
+            let (fields, table) = slot.fields.split_at_mut_checked(parts.fields).unwrap_or_default();
+            self.base = input.enter(parts.length, Decoder::new(framing.body));
+            (bytes, fields, (buffer, table))
+        } else {
+            let begun = input.start;
+            input.start += parts.length;
+            let bytes = slot.input.get(begun..input.start).unwrap_or_default();
+            (bytes, slot.fields.get(..parts.fields).unwrap_or_default(), Default::default())
+        };
         output.enter(Form {
             wire: true,
             http11: parts.version == Version::Http11,
@@ -225,10 +229,12 @@ impl<'c, 'm> Connection<'c, 'm> {
             head: HeadRef { bytes, table: fields, parts },
             context,
             limits: self.limits,
-            input: RefCell::new(Input { state: input, buffer, table }),
+            // A client that closed its side has no further request.
+            keep: Cell::new(framing.keep_alive && !input.ended),
+            input: RefCell::new(Input { state: input, buffer: behind.0, table: behind.1 }),
             output: RefCell::new(Output { state: output, buffer: slot.output }),
             want: Cell::default(),
-            keep: Cell::new(framing.keep_alive),
+            reads_on,
             expects: Cell::new(framing.expect_continue),
             can_upgrade: framing.upgrade,
             #[cfg(feature = "arena")]
@@ -239,8 +245,10 @@ impl<'c, 'm> Connection<'c, 'm> {
     /// Takes back the connection from an exchange that ended.
     #[inline]
     pub fn finish(&mut self, verdict: Verdict, now: Instant) {
-        self.slot.state.input.leave(self.base);
-        self.tried = Tried::Not;
+        if self.slot.state.parts.framing.reads_on() {
+            self.slot.state.input.leave(self.base);
+        }
+        (self.slot.state.input.scanned, self.tried) = (0, Tried::Not);
         #[cfg(feature = "arena")]
         self.slot.state.arena.reset();
         let event = match verdict {
@@ -303,15 +311,16 @@ impl<'c, 'm> Connection<'c, 'm> {
         self.since = now;
     }
 
-    /// Empty lines before a request line are passed over (RFC 9112, section 2.2).
-    #[inline]
-    fn skip_empty_lines(&mut self) {
-        while self.slot.input.get(self.slot.state.input.start) == Some(&b'\r')
-            && self.slot.state.input.start + 1 < self.slot.state.input.end
-            && self.slot.input.get(self.slot.state.input.start + 1) == Some(&b'\n')
-        {
-            self.slot.state.input.start += 2;
+    /// Passes over empty lines at the front; `false` if there is none.
+    #[cold]
+    fn skip_empty_lines(&mut self) -> bool {
+        let input = &mut self.slot.state.input;
+        let begun = input.start;
+        while let Some([b'\r', b'\n', ..]) = self.slot.input.get(input.start..input.end) {
+            input.start += 2;
         }
+        (input.scanned, self.tried) = (0, Tried::Not);
+        input.start > begun
     }
 
     #[inline]

@@ -34,11 +34,12 @@ function storage(the) {
   return the.object.storage;
 }
 
-/** The body that a handle holds, to be passed on. @param {Served} the @param {number} handle */
+/** The body that a handle holds, to be passed on, with its length if it is known. @param {Served} the @param {number} handle */
 function body(the, handle) {
   const source = the.handle(handle)?.source;
   if (!source) throw new CallError(EINVAL, "no body to pass on");
-  return source.body ?? (typeof source.getReader === "function" ? source : null);
+  const length = source.size ?? source.headers?.get("content-length");
+  return source.body && length ? source.body.pipeThrough(new FixedLengthStream(Number(length))) : source.body;
 }
 
 /** Wraps a bare stream in something with a body. @param {ReadableStream | null} stream */
@@ -104,11 +105,7 @@ async function fetched(the, [url, method, service, object, content, source, ...f
     target = namespace.get(namespace.idFromName(name));
   } else if (service.length) target = binding(the, service, "fetch");
   if (from === -2) init.body = content.slice();
-  else if (from >= 0) {
-    init.body = body(the, from);
-    const length = the.handle(from)?.source?.headers?.get?.("content-length");
-    if (init.body && length) init.body = init.body.pipeThrough(new FixedLengthStream(Number(length)));
-  }
+  else if (from >= 0) init.body = body(the, from);
   return target.fetch(address, init);
 }
 

@@ -55,7 +55,6 @@ impl InputState {
         self.decoder = decoder;
         self.arrived = self.end > 0;
         (self.gathered, self.taken, self.scanned) = (0, 0, 0);
-        self.trailers = None;
         base
     }
 
@@ -64,7 +63,7 @@ impl InputState {
     pub(crate) fn leave(&mut self, base: usize) {
         self.start += base + self.taken;
         self.end += base + self.taken;
-        self.scanned = 0;
+        self.trailers = None;
     }
 }
 

@@ -122,6 +122,8 @@ pub struct Exchange<'b> {
     pub(crate) output: RefCell<Output<'b>>,
     pub(crate) want: Cell<Want>,
     pub(crate) keep: Cell<bool>,
+    /// Whether more than the head may be read for the request.
+    pub(crate) reads_on: bool,
     /// Whether the client waits for a 100 (Continue).
     pub(crate) expects: Cell<bool>,
     pub(crate) can_upgrade: bool,
@@ -296,7 +298,7 @@ impl<'b> Exchange<'b> {
     /// Ends the answer with a body that is there whole, if that is all there is to it.
     #[inline]
     fn answer(&self, body: &[u8]) -> bool {
-        let keep = self.keep.get() && self.body_lets_keep();
+        let keep = self.keep.get() && (!self.reads_on || self.body_lets_keep());
         let closing = Closing { date: self.context.date.get(), keep };
         self.output.try_borrow_mut().is_ok_and(|mut output| output.answer(body, closing))
     }

@@ -127,6 +127,7 @@ impl<'b> Exchange<'b> {
             output: RefCell::new(Output { state: output, buffer: memory.output }),
             want: Cell::default(),
             keep: Cell::new(true),
+            reads_on: true,
             expects: Cell::new(false),
             can_upgrade: false,
             #[cfg(feature = "arena")]

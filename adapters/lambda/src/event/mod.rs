@@ -27,12 +27,13 @@
 //! - Of two members with the same name, the later counts.
 
 mod base64;
-mod error;
+pub(crate) mod error;
 mod escape;
 mod fields;
 pub(crate) mod json;
 mod read;
 mod render;
+mod scan;
 mod target;
 
 use core::net::SocketAddr;
@@ -40,7 +41,6 @@ use core::net::SocketAddr;
 use midge::{PlainHead, Span};
 
 pub(crate) use self::{
-    error::{EventError, NotHttp},
     read::read,
     render::{Renderer, TooLarge, prelude},
 };

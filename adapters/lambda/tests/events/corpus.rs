@@ -6,7 +6,7 @@ use base64::{Engine, engine::general_purpose::STANDARD};
 use midge::{Field, Head, Status};
 use serde_json::{Value, json};
 
-use crate::event::{Event, EventError, Renderer, Source, read};
+use crate::event::{Event, Renderer, Source, error::EventError, read};
 
 /// Room before an event, and something between that must stay as it is.
 pub(crate) const ROOM: usize = 2048;

@@ -5,7 +5,11 @@ use serde_json::Value;
 
 use crate::{
     corpus::{ROOM, corpus, read_in_buffer},
-    event::{Event, EventError, NotHttp, Source, read},
+    event::{
+        Event, Source,
+        error::{EventError, NotHttp},
+        read,
+    },
 };
 
 #[test]
