@@ -269,13 +269,14 @@ impl<'c, 'm> Connection<'c, 'm> {
     /// When something has to have happened, in the states that the connection itself waits in.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.wait().deadline(self.limits)
-    }
-
-    /// What it waits for, and since when.
-    #[inline]
-    pub(crate) const fn wait(&self) -> Wait {
-        Wait { state: self.state, since: self.since }
+        let time = match self.state.deadline() {
+            Deadline::Idle => self.limits.idle_time,
+            Deadline::Head => self.limits.head_time,
+            Deadline::Linger => self.limits.linger_time,
+            Deadline::Progress => self.limits.body_grace,
+            Deadline::None => return None,
+        };
+        (time < Duration::MAX).then(|| self.since.after(time))
     }
 
     /// The deadline passed: a head that isn't there is refused (408), and everything else closes.
@@ -346,7 +347,7 @@ impl<'c, 'm> Connection<'c, 'm> {
             bytes,
             self.head_bytes,
             self.slot.fields,
-            &mut self.slot.host,
+            &mut self.slot.seen,
             self.limits,
             &mut self.slot.state.parts,
         )
@@ -427,26 +428,6 @@ impl<'c, 'm> Connection<'c, 'm> {
         self.slot.state.input.start += state.start;
         self.slot.state.input.decoder = Decoder::Length(0);
         Some(read == Ok(Next::End))
-    }
-}
-
-/// A wait for the client.
-#[derive(Clone, Copy)]
-pub(crate) struct Wait {
-    state: State,
-    since: Instant,
-}
-
-impl Wait {
-    pub(crate) fn deadline(self, limits: &Limits) -> Option<Instant> {
-        let time = match self.state.deadline() {
-            Deadline::Idle => limits.idle_time,
-            Deadline::Head => limits.head_time,
-            Deadline::Linger => limits.linger_time,
-            Deadline::Progress => limits.body_grace,
-            Deadline::None => return None,
-        };
-        (time < Duration::MAX).then(|| self.since.after(time))
     }
 }
 

@@ -171,11 +171,11 @@ where
     let mut connection = Connection::new(slot, limits, clock.now());
     let mut context = RequestContext { peer, ..RequestContext::default() };
     context.date.set(clock.date());
-    let mut driver = Driver { io, limits, clock, watch };
+    let mut driver = Driver { io, limits, clock, watch, pump: None };
     let mut answered = false;
+    // Nothing is there yet: what `step` would say.
+    let mut step = Step::Idle;
     loop {
-        let step = connection.step(clock);
-        watch.state.set(connection.state());
         match step {
             Step::Exchange => {
                 if let Some(time) = limits.request_time {
@@ -185,35 +185,29 @@ where
                 let verdict = {
                     let exchange = connection.exchange(&context);
                     let mut future = pin!(handler.handle(exchange.request(), exchange.response()));
-                    let mut pump = None;
-                    poll_fn(|task| driver.poll(&exchange, &context, future.as_mut(), &mut pump, task)).await?
+                    driver.pump = None;
+                    poll_fn(|task| driver.poll(&exchange, &context, future.as_mut(), task)).await?
                 };
                 connection.finish(verdict, clock.now());
                 answered = true;
             }
             Step::Idle if watch.closing.get() => connection.close(clock.now()),
-            Step::Idle if answered => return Ok(Ended::Idle),
-            Step::Idle | Step::Read => {
-                let wait = connection.wait();
-                let read = driver.io.read(connection.space());
-                match until_late(read, clock, watch, |_| wait.deadline(limits)).await {
-                    Some(count) => {
-                        connection.filled(count?);
-                        context.date.set(clock.date());
-                    }
-                    None => connection.expire(clock),
-                }
+            Step::Idle if answered => {
+                watch.state.set(State::Idle);
+                return Ok(Ended::Idle);
             }
+            Step::Idle | Step::Read => match poll_fn(|task| driver.read(&mut connection, task)).await {
+                Some(count) => {
+                    connection.filled(count?);
+                    context.date.set(clock.date());
+                }
+                None => connection.expire(clock),
+            },
             Step::Write => {
-                let mut meter = Meter::new(limits.write_grace, limits.write_rate);
+                driver.pump = None;
                 while !connection.pending().is_empty() {
-                    let write = driver.io.write(connection.pending());
-                    match until_late(write, clock, watch, |now| meter.deadline(now)).await {
-                        Some(count) => {
-                            let count = count?;
-                            connection.wrote(count);
-                            meter.moved(count, clock.now());
-                        }
+                    match poll_fn(|task| driver.write(&connection, task)).await {
+                        Some(count) => connection.wrote(count?),
                         None => return Ok(Ended::Reset),
                     }
                 }
@@ -222,6 +216,7 @@ where
             Step::Close => return Ok(Ended::Close),
             Step::Reset => return Ok(Ended::Reset),
         }
+        step = connection.step(clock);
     }
 }
 
@@ -240,7 +235,14 @@ where
     let mut scratch = [0; 256];
     let mut left = limits.linger_bytes as usize;
     while left > 0 {
-        match until_late(io.read(&mut scratch), clock, watch, |_| deadline).await {
+        let read = poll_fn(|task| match poll_once(io.read(&mut scratch), task) {
+            Poll::Ready(count) => Poll::Ready(Some(count)),
+            Poll::Pending => {
+                watch.deadline.set(deadline);
+                if watch.is_late(clock.now()) { Poll::Ready(None) } else { Poll::Pending }
+            }
+        });
+        match read.await {
             Some(count) => match count? {
                 0 => return Ok(()),
                 count => left = left.saturating_sub(count),
@@ -257,6 +259,8 @@ struct Driver<'d, IO, C> {
     limits: &'d Limits,
     clock: &'d C,
     watch: &'d Watch,
+    /// What it takes to move bytes, once a handler waits.
+    pump: Option<Pump>,
 }
 
 impl<IO, C> Driver<'_, IO, C>
@@ -264,6 +268,49 @@ where
     IO: Read + Write,
     C: Clock,
 {
+    /// Reads what is there. `None` if the wait for it was too long.
+    #[inline]
+    fn read(
+        &mut self,
+        connection: &mut Connection<'_, '_>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<usize, IO::Error>>> {
+        match poll_once(self.io.read(connection.space()), task) {
+            Poll::Ready(count) => Poll::Ready(Some(count)),
+            Poll::Pending => self.wait(connection, connection.deadline()),
+        }
+    }
+
+    /// Writes what is pending. `None` if the client takes it too slowly.
+    #[inline]
+    fn write(
+        &mut self,
+        connection: &Connection<'_, '_>,
+        task: &mut task::Context<'_>,
+    ) -> Poll<Option<Result<usize, IO::Error>>> {
+        match poll_once(self.io.write(connection.pending()), task) {
+            Poll::Ready(count) => {
+                if let (Some(pump), Ok(count)) = (&mut self.pump, &count) {
+                    pump.answer.moved(*count, self.clock.now());
+                }
+                Poll::Ready(Some(count))
+            }
+            Poll::Pending => {
+                let pump = self.pump.get_or_insert_with(|| Pump::new(self.limits));
+                let deadline = pump.answer.deadline(self.clock.now());
+                self.wait(connection, deadline)
+            }
+        }
+    }
+
+    /// Waits until `deadline`: ready, with nothing, once that passed.
+    #[cold]
+    fn wait<T>(&self, connection: &Connection<'_, '_>, deadline: Option<Instant>) -> Poll<Option<T>> {
+        self.watch.state.set(connection.state());
+        self.watch.deadline.set(deadline);
+        if self.watch.is_late(self.clock.now()) { Poll::Ready(None) } else { Poll::Pending }
+    }
+
     /// Polls a handler, and moves the bytes of its exchange, until it is done or nothing moves any more.
     #[inline]
     fn poll<F>(
@@ -271,7 +318,6 @@ where
         exchange: &Exchange<'_>,
         context: &RequestContext<'_>,
         mut handler: Pin<&mut F>,
-        pump: &mut Option<Pump>,
         task: &mut task::Context<'_>,
     ) -> Poll<Result<Verdict, IO::Error>>
     where
@@ -284,7 +330,7 @@ where
             if let Poll::Ready(result) = handler.as_mut().poll(task) {
                 return Poll::Ready(Ok(exchange.ended(result)));
             }
-            let pump = pump.get_or_insert_with(|| Pump::new(self.limits));
+            let pump = self.pump.get_or_insert_with(|| Pump::new(self.limits));
             match pump.moved(exchange, self.io, self.clock, self.watch, context.deadline, task) {
                 Ok(Moved::Yes) => {}
                 Ok(Moved::No) => return Poll::Pending,
@@ -349,6 +395,7 @@ impl Pump {
         C: Clock,
     {
         let now = clock.now();
+        watch.state.set(State::Exchange);
         if deadline.is_some_and(|deadline| now >= deadline) {
             return Err(Stop::Late);
         }
@@ -421,28 +468,9 @@ impl Pump {
 }
 
 /// Polls a future once and drops it.
+#[inline]
 fn poll_once<F: Future>(future: F, context: &mut task::Context<'_>) -> Poll<F::Output> {
     pin!(future).poll(context)
-}
-
-/// Waits for `future`, or until `deadline` passes: `None`. The deadline is asked for only if there is anything to wait for.
-#[inline]
-async fn until_late<F: Future, C: Clock>(
-    future: F,
-    clock: &C,
-    watch: &Watch,
-    mut deadline: impl FnMut(Instant) -> Option<Instant>,
-) -> Option<F::Output> {
-    let mut future = pin!(future);
-    poll_fn(|context| {
-        if let Poll::Ready(output) = future.as_mut().poll(context) {
-            return Poll::Ready(Some(output));
-        }
-        let now = clock.now();
-        watch.deadline.set(deadline(now));
-        if watch.is_late(now) { Poll::Ready(None) } else { Poll::Pending }
-    })
-    .await
 }
 
 /// Holds a transfer to its least rate: only the time that the engine waited for the other side counts, so that neither a slow

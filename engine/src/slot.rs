@@ -10,7 +10,7 @@ use heapless::Vec;
 
 use crate::{
     exchange::ExchangeState,
-    http1::{fields::Field, head::KnownHost},
+    http1::{fields::Field, head::Seen},
 };
 
 /// What one request in flight works in: an input buffer, an output buffer, a table of header fields and, with the feature
@@ -22,7 +22,7 @@ pub struct Slot<'m> {
     pub(crate) input: &'m mut [u8],
     pub(crate) output: &'m mut [u8],
     pub(crate) fields: &'m mut [Field],
-    pub(crate) host: KnownHost,
+    pub(crate) seen: Seen,
     pub(crate) state: ExchangeState,
 }
 
@@ -34,7 +34,7 @@ impl<'m> Slot<'m> {
     /// `output` holds at least one answer's head ([`Limits::response_head_bytes`](crate::Limits::response_head_bytes)): 16 KiB is a good
     /// size. `fields` has an entry for each header and trailer field that is let in.
     pub fn new(input: &'m mut [u8], output: &'m mut [u8], fields: &'m mut [Field]) -> Self {
-        Self { input, output, fields, host: KnownHost::NONE, state: ExchangeState::new() }
+        Self { input, output, fields, seen: Seen::NONE, state: ExchangeState::new() }
     }
 
     /// Gives the handler's arena `bytes` of memory at once, and lets it have no more than that.

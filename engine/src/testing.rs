@@ -173,7 +173,7 @@ fn read_head(bytes: &[u8], table: &mut [Field]) -> Option<(u16, fields::Section)
     let line = memchr::memchr(b'\n', bytes)? + 1;
     let digits = bytes.get(9..12)?;
     let status = core::str::from_utf8(digits).ok()?.parse().ok()?;
-    let section = fields::read(bytes, line, table, |_, _, _| {}).ok()??;
+    let section = fields::read::<8>(bytes, line, table, |_, _, _| {}).ok()??;
     Some((status, section))
 }
 

@@ -55,7 +55,7 @@ fn allocations(streaming: bool, event: &str) -> u64 {
     let fake = Fake::start();
     let runtime = fake.run(move |runtime| runtime.streaming(streaming), counting);
     let mut api = fake.accept();
-    let mut ask = |api: &mut Api| {
+    let ask = |api: &mut Api| {
         api.expect(NEXT);
         api.event_with("8476a536-e9f4-11e8-9739-2dfe598c3fcd", "Lambda-Runtime-Trace-Id: Root=1\r\n", event);
         let asked = api.expect(&response("8476a536-e9f4-11e8-9739-2dfe598c3fcd"));

@@ -50,7 +50,8 @@ export async function start(services, { dir = fs.mkdtempSync(path.join(os.tmpdir
     const { modules, bindings = "", extra = "", flags: more = [] } = services[name];
     const list = Object.entries(modules).map(([file, content]) => {
       fs.writeFileSync(path.join(dir, `${name}.${file}`), content);
-      return `(name = "${file}", ${file.endsWith(".wasm") ? "wasm" : "esModule"} = embed "${name}.${file}")`;
+      const kind = { ".wasm": "wasm", ".txt": "text", ".bin": "data" }[path.extname(file)] ?? "esModule";
+      return `(name = "${file}", ${kind} = embed "${name}.${file}")`;
     });
     text += `const ${name} :Workerd.Worker = (modules = [${list.join(", ")}], bindings = [${bindings}], ${extra}
   compatibilityDate = "${date}", compatibilityFlags = ${JSON.stringify([...flags, ...more])});\n`;

@@ -38,7 +38,8 @@ function storage(the) {
 function body(the, handle) {
   const source = the.handle(handle)?.source;
   if (!source) throw new CallError(EINVAL, "no body to pass on");
-  const length = source.size ?? source.headers?.get("content-length");
+  // The length of an encoded response is not that of the body which the platform decodes.
+  const length = source.size ?? (source.headers?.has("content-encoding") ? undefined : source.headers?.get("content-length"));
   return source.body && length ? source.body.pipeThrough(new FixedLengthStream(Number(length))) : source.body;
 }
 

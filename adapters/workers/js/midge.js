@@ -140,6 +140,8 @@ class Instance {
     this.exports = /** @type {Exports} */ (/** @type {unknown} */ (instance.exports));
     this.memory = this.exports.memory;
     this.view = new Uint8Array(this.memory.buffer);
+    /** @type {{ status: number, lines: Uint8Array, init: ResponseInit } | undefined} */
+    this.last = undefined;
     const version = this.exports.midge_abi?.();
     if (version !== ABI) throw new Error(`midge: the module speaks ABI ${version}, this shim ${ABI}: build both from one release`);
   }
@@ -318,18 +320,24 @@ export class Served {
     return (this.body ??= new Handle(this, this.request));
   }
 
-  /** Status, fields and everything else that `new Response` takes; the same object for the same bytes. @param {number} status @param {Uint8Array} lines */
+  /** What `new Response` takes beside the body: the same object for the same bytes. @param {number} status @param {Uint8Array} lines */
   head(status, lines) {
-    const key = status + " " + lossy.decode(lines);
-    const known = this.pool.heads.get(key);
-    if (known) return known;
-    const headers = new Headers();
-    for (const line of key.slice(key.indexOf(" ") + 1).split("\r\n")) {
-      const colon = line.indexOf(":");
-      if (colon > 0) headers.append(line.slice(0, colon), line.slice(colon + 2));
+    // An answer mostly has the head of the one before.
+    const { last } = this.instance;
+    if (last && last.status === status && same(last.lines, lines)) return last.init;
+    const text = lossy.decode(lines);
+    const key = status + text;
+    let init = this.pool.heads.get(key);
+    if (!init) {
+      const headers = new Headers();
+      for (const line of text.split("\r\n")) {
+        const colon = line.indexOf(":");
+        if (colon > 0) headers.append(line.slice(0, colon), line.slice(colon + 2));
+      }
+      init = { status, headers };
+      if (this.pool.heads.size < MAX_HEADS) this.pool.heads.set(key, init);
     }
-    const init = { status, headers };
-    if (this.pool.heads.size < MAX_HEADS) this.pool.heads.set(key, init);
+    this.instance.last = { status, lines: lines.slice(), init };
     return init;
   }
 
@@ -449,6 +457,13 @@ export class Handle {
   cancel() {
     this.reader?.cancel().catch(() => {});
   }
+}
+
+/** @param {Uint8Array} a @param {Uint8Array} b */
+function same(a, b) {
+  if (a.length !== b.length) return false;
+  for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
+  return true;
 }
 
 /** Length of a message's body: 0 without one, infinite if it isn't known. @param {any} message @returns {number} */

@@ -12,7 +12,7 @@ use core::{
     task::{Context, Poll, Waker},
 };
 
-use midge::Field;
+use midge::{Field, Limits};
 
 use crate::error::CallError;
 
@@ -230,12 +230,22 @@ impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> Memory<HEAD, BOD
 /// Memory of any size.
 #[doc(hidden)]
 pub trait AnyMemory {
+    /// The engine's defaults, but for what depends on the memory's size. A constant: made for each request, it would be one of the
+    /// larger parts of a small Worker.
+    const LIMITS: Limits;
+
     #[allow(private_interfaces, reason = "sealed: only this crate calls it")]
     #[doc(hidden)]
     fn lend(&self) -> Option<Buffers<'_>>;
 }
 
 impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> AnyMemory for Memory<HEAD, BODY, OUTPUT> {
+    const LIMITS: Limits = Limits {
+        body_in_memory_bytes: BODY as u32,
+        response_head_bytes: if OUTPUT < 4_096 { OUTPUT as u32 } else { 4_096 },
+        ..Limits::DEFAULT
+    };
+
     #[allow(private_interfaces, reason = "sealed: only this crate calls it")]
     fn lend(&self) -> Option<Buffers<'_>> {
         if self.lent.replace(true) {

@@ -29,24 +29,19 @@ pub enum Headers {
 
 /// Serves the request that the host has for this instance.
 #[doc(hidden)]
-pub async fn serve(handler: impl Handler, memory: &'static impl AnyMemory, headers: Headers) -> u32 {
+pub async fn serve<M: AnyMemory + 'static>(handler: impl Handler, memory: &'static M, headers: Headers) -> u32 {
     let Some(buffers) = memory.lend() else { return CUT };
     let (head, body, output, table, _lent) = buffers.split();
     ANSWERED.store(false, Relaxed);
     PASSED.store(0, Relaxed);
-    let limits = Limits {
-        body_in_memory_bytes: body.len() as u32,
-        response_head_bytes: output.len().min(4_096) as u32,
-        ..Limits::DEFAULT
-    };
-    let (head, refused) = match read_head(head, table, headers, &limits) {
+    let (head, refused) = match read_head(head, table, headers) {
         Ok(head) => (head, None),
         Err(failure) => (Head::plain(&[], &[], NO_HEAD), Some(failure)),
     };
     let mut state = ExchangeState::new();
     let plain = PlainMemory { input: body, filled: 0, output, state: &mut state };
     let context = RequestContext::default();
-    let exchange = Exchange::plain(head, plain, &context, &limits);
+    let exchange = Exchange::plain(head, plain, &context, &M::LIMITS);
     let mut driver = Driver { exchange: &exchange, begun: false, finished: false };
     let result = match refused {
         Some(failure) => Err(failure),
@@ -195,12 +190,7 @@ impl Driver<'_> {
 }
 
 /// Reads the request's head from the host.
-fn read_head<'b>(
-    bytes: &'b mut [u8],
-    table: &'b mut [Field],
-    headers: Headers,
-    limits: &Limits,
-) -> Result<Head<'b>, Failure> {
+fn read_head<'b>(bytes: &'b mut [u8], table: &'b mut [Field], headers: Headers) -> Result<Head<'b>, Failure> {
     let length = abi::head(bytes).map_err(|_| Failure::new(414))?;
     let parts = split_head(bytes.get(..length).unwrap_or_default());
     let (used, count) = match headers {
@@ -208,7 +198,7 @@ fn read_head<'b>(
         Headers::Named(names) => named_fields(bytes, length, table, names)?,
     };
     let body = abi::body_length();
-    if body.is_some_and(|length| length > limits.body_bytes) {
+    if body.is_some_and(|length| length > Limits::DEFAULT.body_bytes) {
         return Err(Failure::new(413));
     }
     let (bytes, table): (&'b [u8], &'b [Field]) = (bytes, table);

@@ -158,6 +158,7 @@ const TEXT: u8 = 3;
 const BLOB: u8 = 4;
 
 #[cfg(test)]
+#[allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test that panics has failed, and says where")]
 mod tests {
     use super::*;
 

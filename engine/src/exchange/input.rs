@@ -261,7 +261,7 @@ impl<'b> Input<'b> {
                 let mut allowed = true;
                 let cap = usize::from(limits.trailer_fields).min(self.table.len());
                 let table = self.table.get_mut(..cap).unwrap_or_default();
-                let read = fields::read(window, 0, table, |name, _, _| allowed &= !is_forbidden_trailer(name));
+                let read = fields::read::<8>(window, 0, table, |name, _, _| allowed &= !is_forbidden_trailer(name));
                 match read {
                     Ok(section) if allowed => section,
                     Err(Reject::TooManyFields) => return self.refuse_trailers(Reject::TrailersTooLarge),

@@ -88,7 +88,7 @@ impl<'b> AnswerHead<'b> {
         let cap = usize::from(limits.header_fields).min(table.len());
         let mut facts = Facts::new(line.version);
         let note = |name: &[u8], value: &[u8], _| facts.note(name, value);
-        let read = fields::read(window, line.end, table.get_mut(..cap).unwrap_or_default(), note);
+        let read = fields::read::<8>(window, line.end, table.get_mut(..cap).unwrap_or_default(), note);
         let Some(section) = read? else { return more() };
         let table: &'b [Field] = table;
         let framing = framing(line.status, to_head, &facts)?;
@@ -216,7 +216,7 @@ impl AnswerBody {
             [b'\n', ..] => return self.refuse(Reject::Trailer),
             _ if fields::has_empty_line(window, &mut self.scanned) => {
                 let mut table = [Field::EMPTY; MAX_TRAILERS];
-                match fields::read(window, 0, &mut table, |_, _, _| {}) {
+                match fields::read::<8>(window, 0, &mut table, |_, _, _| {}) {
                     Ok(section) => section.map(|section| section.end),
                     Err(Reject::TooManyFields) => return self.refuse(Reject::TrailersTooLarge),
                     Err(_) => return self.refuse(Reject::Trailer),

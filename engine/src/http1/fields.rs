@@ -153,10 +153,10 @@ pub(crate) struct Section {
 
 /// Reads field lines from `bytes[from..]` up to and with the empty line. Each goes into `table` and to `note`.
 ///
-/// `None` where the section doesn't end within `bytes`. httparse finds the fields, a batch at a time, so that their number
+/// `None` where the section doesn't end within `bytes`. httparse finds the fields, `BATCH` at a time, so that their number
 /// is a limit and not an array's length; it takes LF for CR LF, which is looked for here.
 #[inline]
-pub(crate) fn read<'b>(
+pub(crate) fn read<'b, const BATCH: usize>(
     bytes: &'b [u8],
     from: usize,
     table: &mut [Field],
@@ -241,6 +241,3 @@ fn reject(error: httparse::Error) -> Reject {
         _ => Reject::FieldName,
     }
 }
-
-/// Fields that httparse is given room for at a time: more than a browser sends, few enough to be cheap to clear.
-const BATCH: usize = 12;

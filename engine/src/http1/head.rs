@@ -154,7 +154,7 @@ pub(crate) fn parse(
     bytes: &[u8],
     head_bytes: usize,
     table: &mut [Field],
-    known: &mut KnownHost,
+    seen: &mut Seen,
     limits: &Limits,
     parts: &mut Parts,
 ) -> Result<bool, Reject> {
@@ -173,7 +173,7 @@ pub(crate) fn parse(
     let mut host = Host::Absent;
     let mut facts = None;
     let version = parts.version;
-    let section = fields::read(window, fields_at, table, |name, value, field| match name.len() {
+    let mut look = |name: &[u8], value: &[u8], field: Field| match name.len() {
         4 if is(name, b"host") => {
             host = match host {
                 Host::Absent => Host::Once(field.value),
@@ -183,12 +183,19 @@ pub(crate) fn parse(
         // The lengths of the names that frame; the others are not even looked at.
         6 | 7 | 10 | 14 | 17 => note(&mut facts, version, name, value),
         _ => {}
-    })?;
+    };
+    // Clearing the batch for many fields costs as much as reading one: the last request tells what to expect.
+    let section = if seen.few {
+        fields::read::<FEW>(window, fields_at, table, &mut look)?
+    } else {
+        fields::read::<MANY>(window, fields_at, table, &mut look)?
+    };
     let Some(section) = section else {
         return if window.len() < head_bytes { Ok(false) } else { Err(Reject::HeadTooLarge) };
     };
 
-    check_host(window, host, known, parts)?;
+    seen.few = section.count <= FEW;
+    check_host(window, host, seen, parts)?;
     parts.framing = match facts {
         // Nothing was said about it.
         None if version == Version::Http11 => Framing::DEFAULT,
@@ -352,9 +359,9 @@ enum Host {
 /// `Host` has to be there exactly once in HTTP/1.1, and well-formed wherever it is (RFC 9112, section 3.2). It is the request's
 /// authority unless the target has one (section 3.2.2).
 #[inline]
-fn check_host(bytes: &[u8], host: Host, known: &mut KnownHost, parts: &mut Parts) -> Result<(), Reject> {
+fn check_host(bytes: &[u8], host: Host, seen: &mut Seen, parts: &mut Parts) -> Result<(), Reject> {
     match host {
-        Host::Once(span) if known.admits(span.of(bytes)) => {
+        Host::Once(span) if seen.admits(span.of(bytes)) => {
             if parts.authority == Span::EMPTY {
                 parts.authority = span;
             }
@@ -367,19 +374,22 @@ fn check_host(bytes: &[u8], host: Host, known: &mut KnownHost, parts: &mut Parts
     }
 }
 
-/// The `Host` that was found to be well-formed last: nearly always the next request is for the same one, and comparing is
-/// cheaper than reading.
+/// What the last request was like: the next one nearly always is.
+///
+/// Its `Host` was found to be well-formed, and comparing is cheaper than reading.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct KnownHost {
+pub(crate) struct Seen {
     bytes: [u8; Self::MAX_LEN],
     length: usize,
+    /// Whether the last request had few fields.
+    few: bool,
 }
 
-impl KnownHost {
+impl Seen {
     /// A longer `Host` is read every time.
     const MAX_LEN: usize = 64;
 
-    pub(crate) const NONE: Self = Self { bytes: [0; Self::MAX_LEN], length: 0 };
+    pub(crate) const NONE: Self = Self { bytes: [0; Self::MAX_LEN], length: 0, few: true };
 
     #[inline]
     fn admits(&mut self, value: &[u8]) -> bool {
@@ -490,6 +500,10 @@ const fn is_class(byte: u8, class: u8) -> bool {
     let classes = CLASSES[byte as usize];
     classes & class != 0
 }
+
+/// Fields that httparse is given room for at a time: what a program sends, and what a browser does.
+const FEW: usize = 4;
+const MANY: usize = 12;
 
 const TARGET: u8 = 1;
 const HOST: u8 = 2;

@@ -13,7 +13,8 @@ impl Object for Counter {
         sql("CREATE TABLE IF NOT EXISTS counter (id INTEGER PRIMARY KEY, value INTEGER)", &[])?;
         let count = "INSERT INTO counter VALUES (1, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value";
         let mut place = [0; 32];
-        let value = sql(count, &[])?.next(&mut place)?.and_then(|row| row.column(0).integer()).ok_or(Failure::new(500))?;
+        let value =
+            sql(count, &[])?.next(&mut place)?.and_then(|row| row.column(0).integer()).ok_or(Failure::new(500))?;
         response.status(200).header_fmt("x-count", format_args!("{value}")).empty().await
     }
 }

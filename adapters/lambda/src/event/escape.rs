@@ -23,7 +23,7 @@ impl Writer<'_> {
         let mut rest = text;
         // Compilers make vector instructions of this.
         while let Some((many, tail)) = rest.split_first_chunk::<32>()
-            && many.iter().fold(true, |all, byte| all & (*byte >= b' ') & (*byte != b'"') & (*byte != b'\\'))
+            && many.as_chunks::<8>().0.iter().fold(0, |all, eight| all | special(u64::from_le_bytes(*eight))) == 0
         {
             self.put(many)?;
             rest = tail;

@@ -20,7 +20,7 @@ fn plain_far(bytes: &[u8], at: usize) -> usize {
     let mut rest = bytes.get(at..).unwrap_or_default();
     // Compilers make vector instructions of this.
     while let Some((many, tail)) = rest.split_first_chunk::<32>()
-        && many.iter().fold(true, |all, byte| all & is_plain(*byte))
+        && many.as_chunks::<8>().0.iter().fold(0, |all, eight| all | special(u64::from_le_bytes(*eight))) == 0
     {
         rest = tail;
     }
@@ -86,13 +86,14 @@ fn word_mut(bytes: &mut [u8], at: usize) -> Option<&mut [u8; 8]> {
     bytes.get_mut(at..)?.first_chunk_mut()
 }
 
-/// The high bit of each byte of `word` that is not plain. Above the first such byte a borrow may have set others.
+/// The high bit of each byte of `word` that is not plain: a byte beyond ASCII keeps its own in one of the three at least. Above the
+/// first such byte a borrow may have set others.
 #[inline]
 const fn special(word: u64) -> u64 {
     let control = word.wrapping_sub(ONES * b' ' as u64);
     let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
     let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (control | quote | backslash | word) & (ONES * 0x80)
+    (control | quote | backslash) & (ONES * 0x80)
 }
 
 /// The high bit of each byte of `word` that is neither a letter nor `-`. Above the first such byte a carry may have set others.

@@ -28,19 +28,11 @@ fn every_truncation_is_refused_as_json() {
 
 #[test]
 fn every_changed_byte_is_judged_as_serde_json_judges_it() {
-    let often = *b"{}[],:0eu\x00\x80\xc3 n/";
+    let often = *b"{}[],:0eu\x00\x80\xff\xc3 n/";
     let (mut read, mut refused) = (0, 0);
     for (name, (bytes, _)) in corpus() {
         for at in 0..bytes.len() {
-            for byte in [
-                b'"',
-                b'\\',
-                0xff,
-                bytes[at] ^ 1,
-                bytes[at] ^ 0x20,
-                often[at % often.len()],
-                often[(at + 7) % often.len()],
-            ] {
+            for byte in [b'"', b'\\', bytes[at] ^ 1, often[at % often.len()]] {
                 let mut changed = bytes.clone();
                 changed[at] = byte;
                 let mut table = [Field::EMPTY; 32];

@@ -11,13 +11,15 @@ impl Object for Counter {
         match request.path() {
             "/add" => {
                 sql("CREATE TABLE IF NOT EXISTS counters (name TEXT PRIMARY KEY, value INTEGER)", &[])?;
-                let added = "INSERT INTO counters VALUES (?1, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value";
+                let added =
+                    "INSERT INTO counters VALUES (?1, 1) ON CONFLICT DO UPDATE SET value = value + 1 RETURNING value";
                 let mut rows = sql(added, &["visits".into()])?;
                 let value = rows.next(&mut place)?.and_then(|row| row.column(0).integer()).ok_or(Failure::new(500))?;
                 response.status(200).header_fmt("x-value", format_args!("{value}")).empty().await
             }
             "/types" => {
-                let given = [Value::Null, Value::Integer(-3), Value::Real(0.5), Value::Text("é"), Value::Blob(&[0, 255])];
+                let given =
+                    [Value::Null, Value::Integer(-3), Value::Real(0.5), Value::Text("é"), Value::Blob(&[0, 255])];
                 let mut rows = sql("SELECT ?1, ?2, ?3, ?4, ?5", &given)?;
                 let row = rows.next(&mut place)?.ok_or(Failure::new(500))?;
                 let same = row.values().eq(given) && row.values().count() == 5;
@@ -29,7 +31,10 @@ impl Object for Counter {
                     matches!(sql("SELEKT", &[]), Err(CallError::Failed)),
                     matches!(sql("SELECT 1", &[Value::Integer(i64::MAX)]), Err(CallError::Invalid)),
                     matches!(sql("SELECT 1", &[Value::Null; 17]), Err(CallError::TooMany)),
-                    matches!(sql("SELECT 'a long text'", &[])?.next(&mut [0; 4]), Err(CallError::TooLarge { size: 16 })),
+                    matches!(
+                        sql("SELECT 'a long text'", &[])?.next(&mut [0; 4]),
+                        Err(CallError::TooLarge { size: 16 })
+                    ),
                     matches!(storage().get("nothing", &mut place), Ok(None)),
                 ];
                 response.status(if results == [true; 5] { 200 } else { 500 }).empty().await

@@ -4,7 +4,8 @@ use core::{future, pin::pin, task::Poll, time::Duration};
 
 use midge::{Failure, Request, Response, Sent};
 use midge_workers::{
-    CallError, Fetch, Level, deadline, kv, log, log_fmt, now, object_name, r2, random, sleep, sql, storage, var, wait_until,
+    CallError, Fetch, Level, deadline, kv, log, log_fmt, now, object_name, r2, random, sleep, sql, storage, var,
+    wait_until,
 };
 
 pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
@@ -245,7 +246,8 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
         "/service" => Fetch::new("GET", "http://service/fetched").service("SERVICE").send().await?.pass(response).await,
         // The body passes through, or through memory; the answer with a field of its own.
         "/service/send" => {
-            let fetch = Fetch::new("POST", "http://service/echo").service("SERVICE").header("x-sent", "yes").request_body();
+            let fetch =
+                Fetch::new("POST", "http://service/echo").service("SERVICE").header("x-sent", "yes").request_body();
             let fetched = fetch.send().await?;
             let status = fetched.status();
             fetched.into_body().pass(response.status(status).header("x-own", "field")).await
