@@ -39,6 +39,7 @@
 mod connection;
 mod exchange;
 mod http1;
+pub mod manual;
 mod serve;
 mod slot;
 pub mod testing;

@@ -192,10 +192,7 @@ where
                 answered = true;
             }
             Step::Idle if watch.closing.get() => connection.close(clock.now()),
-            Step::Idle if answered => {
-                watch.state.set(State::Idle);
-                return Ok(Ended::Idle);
-            }
+            Step::Idle if answered => return Ok(driver.over(&connection, Ended::Idle)),
             Step::Idle | Step::Read => match poll_fn(|task| driver.read(&mut connection, task)).await {
                 Some(count) => {
                     connection.filled(count?);
@@ -212,9 +209,9 @@ where
                     }
                 }
             }
-            Step::Linger => return Ok(Ended::Linger),
-            Step::Close => return Ok(Ended::Close),
-            Step::Reset => return Ok(Ended::Reset),
+            Step::Linger => return Ok(driver.over(&connection, Ended::Linger)),
+            Step::Close => return Ok(driver.over(&connection, Ended::Close)),
+            Step::Reset => return Ok(driver.over(&connection, Ended::Reset)),
         }
         step = connection.step(clock);
     }
@@ -301,6 +298,13 @@ where
                 self.wait(connection, deadline)
             }
         }
+    }
+
+    /// Says where the connection stands at the end.
+    #[inline]
+    fn over(&self, connection: &Connection<'_, '_>, ended: Ended) -> Ended {
+        self.watch.state.set(connection.state());
+        ended
     }
 
     /// Waits until `deadline`: ready, with nothing, once that passed.

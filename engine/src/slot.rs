@@ -56,7 +56,7 @@ impl fmt::Debug for Slot<'_> {
     }
 }
 
-/// A fixed number of slots of fixed size, in one value: in a `static`, or on a stack, without an allocator.
+/// A fixed number of slots of fixed size, in one value, without an allocator: on a stack, or in a cell that is made for statics.
 ///
 /// ```
 /// let pool = midge::SlotPool::<2, 1024, 1024, 32>::new();

@@ -15,6 +15,7 @@
 mod bug_classes;
 mod crowds;
 mod deadlines;
+mod descriptors;
 mod expectations;
 mod failures;
 mod random;

@@ -162,7 +162,10 @@ fn the_platforms_emulator_sees_answers_and_errors() {
     for _ in 0..3 {
         assert_eq!(client.invoke(event("GET", "/")), hello);
         let error = client.invoke(event("GET", "/panic"));
-        assert!(error.contains("\"errorType\":\"Function.Panic\"") && error.contains("as it was asked to ("), "{error}");
+        assert!(
+            error.contains("\"errorType\":\"Function.Panic\"") && error.contains("as it was asked to ("),
+            "{error}"
+        );
         let error = client.invoke("{\"Records\":[]}");
         assert!(error.contains("\"errorType\":\"Runtime.UnsupportedEvent\""), "{error}");
     }

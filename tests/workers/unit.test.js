@@ -38,6 +38,25 @@ function module(version) {
   ]));
 }
 
+describe("the modules", () => {
+  const pages = (module) => hostile(module, {}).instance.exports.memory.buffer.byteLength / 65_536;
+
+  test("hello has one page of memory, a Worker by default two, and neither can grow", () => {
+    assert.equal(pages(hello), 1);
+    assert.equal(pages(app), 2);
+    for (const module of [hello, app]) assert.throws(() => hostile(module, {}).instance.exports.memory.grow(1), RangeError);
+  });
+
+  test("imports and exports are those that ABI.md has", () => {
+    assert.deepEqual(WebAssembly.Module.exports(hello).map(({ name }) => name).filter((name) => !name.startsWith("__")).sort(), ["memory", "midge_abi", "midge_poll", "midge_start"]);
+    const documented = fs.readFileSync(new URL("../../adapters/workers/ABI.md", import.meta.url), "utf8");
+    for (const { module, name } of WebAssembly.Module.imports(app)) {
+      assert.equal(module, "midge");
+      assert.ok(documented.includes(`\`${name}(`), name);
+    }
+  });
+});
+
 describe("the shim", () => {
   test("a module of another ABI version is one clear error", () => {
     const { fetch } = worker(module(ABI + 1));

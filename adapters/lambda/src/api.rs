@@ -144,6 +144,7 @@ const STREAMED: &[u8] = b"lambda-runtime-function-response-mode: streaming\r\n\
 pub(crate) const HEAD_ROOM: usize = 2_048;
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test that panics has failed, and says where")]
 mod tests {
     use super::{Api, ErrorKind, HEAD_ROOM, Post, What};
     use crate::endpoint::Endpoint;

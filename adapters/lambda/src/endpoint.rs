@@ -42,6 +42,7 @@ impl Endpoint {
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test that panics has failed, and says where")]
 mod tests {
     use super::Endpoint;
     use crate::Error;

@@ -92,6 +92,11 @@ pub use crate::{
 /// One line on stderr, which the platform keeps in the function's log.
 #[cold]
 fn log(what: fmt::Arguments<'_>) {
-    // Nobody to tell if stderr is gone.
-    let _ = writeln!(io::stderr().lock(), "midge-lambda: {what}");
+    // One write, since others may write too. A line that doesn't fit is cut; nobody is to be told if stderr is gone.
+    let mut memory = [b'\n'; 1_024];
+    let (text, _end) = memory.split_at_mut(1_023);
+    let mut line = text::Text::new(text);
+    let _ = fmt::write(&mut line, format_args!("midge-lambda: {what}"));
+    let length = line.as_bytes().len();
+    let _ = io::stderr().write_all(memory.get(..=length).unwrap_or_default());
 }

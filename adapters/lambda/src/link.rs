@@ -251,6 +251,7 @@ const FIELDS: usize = 64;
 const LIMITS: Limits = Limits { body_bytes: u64::MAX, ..Limits::DEFAULT };
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test that panics has failed, and says where")]
 mod tests {
     use std::io::{self, Read};
 

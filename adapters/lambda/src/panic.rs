@@ -122,8 +122,7 @@ struct Message {
 impl Message {
     fn set(&mut self, text: fmt::Arguments<'_>) {
         let mut place = Text::new(&mut self.bytes);
-        // By character, so that what is cut stays UTF-8.
-        let _ = fmt::write(&mut ByCharacter(&mut place), text);
+        let _ = fmt::write(&mut place, text);
         self.length = place.as_bytes().len();
     }
 }
@@ -131,17 +130,6 @@ impl Message {
 impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(str::from_utf8(self.bytes.get(..self.length).unwrap_or_default()).unwrap_or_default())
-    }
-}
-
-struct ByCharacter<'t, 'b>(&'t mut Text<'b>);
-
-impl fmt::Write for ByCharacter<'_, '_> {
-    fn write_str(&mut self, text: &str) -> fmt::Result {
-        for character in text.chars() {
-            self.0.push(character.encode_utf8(&mut [0; 4]).as_bytes());
-        }
-        Ok(())
     }
 }
 

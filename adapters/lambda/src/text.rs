@@ -34,8 +34,12 @@ impl<'b> Text<'b> {
 }
 
 impl fmt::Write for Text<'_> {
+    /// Text is cut between characters.
     fn write_str(&mut self, text: &str) -> fmt::Result {
-        self.push(text.as_bytes());
+        let room = self.buffer.len() - self.length;
+        let fits = (0..=text.len().min(room)).rev().find(|end| text.is_char_boundary(*end)).unwrap_or(0);
+        self.push(text.get(..fits).unwrap_or_default().as_bytes());
+        self.cut |= fits < text.len();
         Ok(())
     }
 }
@@ -76,6 +80,7 @@ pub(crate) fn error_document<'b>(buffer: &'b mut [u8], kind: &str, message: &dyn
 }
 
 #[cfg(test)]
+#[allow(clippy::indexing_slicing, reason = "a test that panics has failed, and says where")]
 mod tests {
     use super::error_document;
 

@@ -8,28 +8,29 @@ use std::{error, fmt, io};
 /// `main` that returns this error ends with a line that can be read.
 pub struct Error {
     what: String,
-    source: io::Error,
+    /// What the system said; `None` for a setting that can't work.
+    source: Option<io::Error>,
 }
 
 impl Error {
     pub(crate) fn new(what: impl Into<String>, source: io::Error) -> Self {
-        Self { what: what.into(), source }
+        Self { what: what.into(), source: Some(source) }
     }
 
     /// A setting that can't work.
     pub(crate) fn setting(what: impl Into<String>) -> Self {
-        Self { what: what.into(), source: io::ErrorKind::InvalidInput.into() }
+        Self { what: what.into(), source: None }
     }
 
     /// What kind of failure it was: [`io::ErrorKind::AddrInUse`], for one; [`io::ErrorKind::InvalidInput`] for a setting
     /// or an environment variable that can't work.
     #[must_use]
     pub fn kind(&self) -> io::ErrorKind {
-        self.source.kind()
+        self.source.as_ref().map_or(io::ErrorKind::InvalidInput, io::Error::kind)
     }
 
     fn advice(&self) -> &'static str {
-        match self.source.kind() {
+        match self.kind() {
             io::ErrorKind::AddrInUse => "; stop the program that listens there, or choose another port",
             io::ErrorKind::AddrNotAvailable => {
                 "; no interface of this machine has that address: try 127.0.0.1, or 0.0.0.0 for all of them"
@@ -45,10 +46,10 @@ impl Error {
 impl fmt::Display for Error {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         formatter.write_str(&self.what)?;
-        if self.kind() == io::ErrorKind::InvalidInput && self.source.get_ref().is_none() {
-            return Ok(());
+        match &self.source {
+            Some(source) => write!(formatter, ": {source}{}", self.advice()),
+            None => Ok(()),
         }
-        write!(formatter, ": {}{}", self.source, self.advice())
     }
 }
 
@@ -60,7 +61,7 @@ impl fmt::Debug for Error {
 
 impl error::Error for Error {
     fn source(&self) -> Option<&(dyn error::Error + 'static)> {
-        Some(&self.source)
+        self.source.as_ref().map(|source| source as &(dyn error::Error + 'static))
     }
 }
 

@@ -49,13 +49,16 @@ macro_rules! export {
                 { $crate::export!(@or [$($body)?] [16_384]) },
                 { $crate::export!(@or [$($output)?] [16_384]) },
             > = Memory::new();
-            const HEADERS: Headers =
-                $crate::export!(@or [$(Headers::Named(&[$($header),*]))?] [Headers::All]);
+            struct Fields;
+            impl Headers for Fields {
+                const NAMES: Option<&'static [&'static str]> =
+                    $crate::export!(@or [$(Some(&[$($header),*]))?] [None]);
+            }
 
             fn event(kind: u32) -> impl ::core::future::Future<Output = u32> {
                 async move {
                     match kind {
-                        0 => $crate::__private::serve($handler, &MEMORY, HEADERS).await,
+                        0 => $crate::__private::serve($handler, &MEMORY, Fields).await,
                         $(1 | 2 => $crate::__private::event($events, kind == 2).await,)?
                         $(3 | 4 => {
                             let mut class = [0; 64];
@@ -64,7 +67,7 @@ macro_rules! export {
                                 if class == stringify!($object).as_bytes() {
                                     return if kind == 3 {
                                         let object = $crate::__private::Fetches($object);
-                                        $crate::__private::serve(object, &MEMORY, HEADERS).await
+                                        $crate::__private::serve(object, &MEMORY, Fields).await
                                     } else {
                                         $crate::__private::alarm($object).await
                                     };

@@ -17,24 +17,21 @@ use crate::{
     error::CallError,
 };
 
-/// Which header fields of a request a handler is given.
+/// Which header fields of a request a handler is given: a type, so that a program has only the code for its own answer.
 #[doc(hidden)]
-#[derive(Debug, Clone, Copy)]
-pub enum Headers {
-    /// All.
-    All,
-    /// Those with these names.
-    Named(&'static [&'static str]),
+pub trait Headers {
+    /// Those with these names; all if there is no list.
+    const NAMES: Option<&'static [&'static str]>;
 }
 
 /// Serves the request that the host has for this instance.
 #[doc(hidden)]
-pub async fn serve<M: AnyMemory + 'static>(handler: impl Handler, memory: &'static M, headers: Headers) -> u32 {
+pub async fn serve<M: AnyMemory + 'static, H: Headers>(handler: impl Handler, memory: &'static M, _: H) -> u32 {
     let Some(buffers) = memory.lend() else { return CUT };
     let (head, body, output, table, _lent) = buffers.split();
     ANSWERED.store(false, Relaxed);
     PASSED.store(0, Relaxed);
-    let (head, refused) = match read_head(head, table, headers) {
+    let (head, refused) = match read_head::<H>(head, table) {
         Ok(head) => (head, None),
         Err(failure) => (Head::plain(&[], &[], NO_HEAD), Some(failure)),
     };
@@ -190,12 +187,12 @@ impl Driver<'_> {
 }
 
 /// Reads the request's head from the host.
-fn read_head<'b>(bytes: &'b mut [u8], table: &'b mut [Field], headers: Headers) -> Result<Head<'b>, Failure> {
+fn read_head<'b, H: Headers>(bytes: &'b mut [u8], table: &'b mut [Field]) -> Result<Head<'b>, Failure> {
     let length = abi::head(bytes).map_err(|_| Failure::new(414))?;
     let parts = split_head(bytes.get(..length).unwrap_or_default());
-    let (used, count) = match headers {
-        Headers::All => all_fields(bytes, length, table)?,
-        Headers::Named(names) => named_fields(bytes, length, table, names)?,
+    let (used, count) = match H::NAMES {
+        None => all_fields(bytes, length, table)?,
+        Some(names) => named_fields(bytes, length, table, names)?,
     };
     let body = abi::body_length();
     if body.is_some_and(|length| length > Limits::DEFAULT.body_bytes) {

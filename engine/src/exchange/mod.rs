@@ -263,8 +263,9 @@ impl<'b> Exchange<'b> {
         }
     }
 
-    /// Gives the answer up: its client doesn't take it.
-    pub(crate) fn give_up(&self) {
+    /// Gives the answer up, with everything that hasn't gone out yet: its client doesn't take it. Then the connection's verdict is
+    /// [`Verdict::Reset`].
+    pub fn give_up(&self) {
         if let Ok(mut output) = self.output.try_borrow_mut() {
             output.give_up();
         }

@@ -9,7 +9,8 @@ use core::{
 
 use midge::{
     Clock, Connection, Date, Exchange, ExchangeState, Failure, Field, Head, Instant, Limits, ManualClock, Peer,
-    PlainEnd, PlainHead, PlainMemory, Request, RequestContext, RequestId, Response, Sent, Slot, Span, State, Step,
+    PlainEnd, PlainHead, PlainMemory, Reject, Request, RequestContext, RequestId, Response, Sent, Slot, Span, State,
+    Step, Verdict,
 };
 
 use crate::{
@@ -24,6 +25,7 @@ const FILE: u32 = 3;
 pub fn reach(checks: &mut Checks) {
     exchanged(checks);
     refused(checks);
+    given_up(checks);
     plain(checks);
 }
 
@@ -77,6 +79,30 @@ fn refused(checks: &mut Checks) {
     let count = connection.pending().len();
     connection.wrote(count);
     check!(checks, connection.pending().is_empty() && connection.step(&clock) == Step::Linger);
+}
+
+/// An exchange that its driver ends: a body that is refused, and then an answer that nobody takes.
+fn given_up(checks: &mut Checks) {
+    let (mut input, mut output, mut fields) = ([0; 1_024], [0; 1_024], [Field::EMPTY; 8]);
+    let mut slot = Slot::new(&mut input, &mut output, &mut fields);
+    let (limits, clock) = (Limits::DEFAULT, ManualClock::new());
+    let mut connection = Connection::new(&mut slot, &limits, clock.now());
+    let count = put(black_box(b"POST / HTTP/1.1\r\nHost: a\r\nContent-Length: 3\r\n\r\n"), connection.space());
+    connection.filled(count);
+    check!(checks, connection.step(&clock) == Step::Exchange);
+    let context = RequestContext::default();
+    let verdict = {
+        let exchange = connection.exchange(&context);
+        exchange.refuse_body(Reject::BodyTimeout);
+        check!(checks, !exchange.is_upgraded());
+        let Some(result) = at_once(echo(exchange.request(), exchange.response())) else { return check!(checks, false) };
+        check!(checks, result.as_ref().is_err_and(|failure| failure.status().code() == 408));
+        check!(checks, exchange.ended(result) == Verdict::Close);
+        exchange.give_up();
+        Verdict::Reset
+    };
+    connection.finish(verdict, clock.now());
+    check!(checks, connection.step(&clock) == Step::Reset);
 }
 
 /// A request that did not come as HTTP/1.1, and an answer that does not go out as it.

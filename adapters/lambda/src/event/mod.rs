@@ -1,6 +1,6 @@
 //! Events to requests, and answers back: the JSON that the platform's sources put HTTP into.
 //!
-//! [`read`] turns an event into a request where it stands; [`Renderer`] turns an answer into the JSON that the event's source
+//! [`read()`] turns an event into a request where it stands; [`Renderer`] turns an answer into the JSON that the event's source
 //! wants, and [`prelude`] into the one that stands before a streamed answer. Nothing is allocated, and no tree is built.
 //!
 //! ```text

@@ -4,7 +4,7 @@ use midge::{Field, Head};
 use serde_json::Value;
 
 use crate::{
-    corpus::{ROOM, corpus, read_in_buffer},
+    corpus::{ROOM, compact, corpus, read_in_buffer},
     event::{
         Event, Source,
         error::{EventError, NotHttp},
@@ -15,10 +15,14 @@ use crate::{
 #[test]
 fn every_truncation_is_refused_as_json() {
     for (name, (bytes, expected)) in corpus() {
-        let document = bytes.trim_ascii_end();
-        for length in 0..document.len() {
+        let compact = compact(&bytes);
+        let prefixes = [bytes.trim_ascii_end(), &compact]
+            .into_iter()
+            .flat_map(|document| (0..document.len()).map(|length| &document[..length]));
+        for prefix in prefixes {
             let mut table = [Field::EMPTY; 32];
-            let error = read_in_buffer(&document[..length], &mut table).1.expect_err(&name);
+            let error = read_in_buffer(prefix, &mut table).1.expect_err(&name);
+            let length = prefix.len();
             // What is wrong with a value may be told before the event's end is missed.
             let is_json = expected.get("request").is_none() && error.error_type() == "Runtime.InvalidEvent";
             assert!(is_json || error.error_type() == "Runtime.UnmarshalError", "{name} up to {length}: {error:?}");
@@ -30,7 +34,8 @@ fn every_truncation_is_refused_as_json() {
 fn every_changed_byte_is_judged_as_serde_json_judges_it() {
     let often = *b"{}[],:0eu\x00\x80\xff\xc3 n/";
     let (mut read, mut refused) = (0, 0);
-    for (name, (bytes, _)) in corpus() {
+    for (name, (event, _)) in corpus() {
+        let bytes = compact(&event);
         for at in 0..bytes.len() {
             for byte in [b'"', b'\\', bytes[at] ^ 1, often[at % often.len()]] {
                 let mut changed = bytes.clone();

@@ -129,6 +129,22 @@ fn nesting_ends_where_the_limit_says() {
 }
 
 #[test]
+fn every_byte_is_judged_the_same_wherever_it_stands_in_a_string() {
+    for byte in 0..=0xff {
+        for before in 0..72 {
+            for escape in ["", "\\n"] {
+                let mut document = format!("\"{escape}{}", "x".repeat(before)).into_bytes();
+                document.push(byte);
+                document.extend_from_slice(b"\xa4yyyyyyyyyy\"");
+                compare(&document);
+                document.remove(document.len() - 12);
+                compare(&document);
+            }
+        }
+    }
+}
+
+#[test]
 fn every_unicode_escape_is_the_character_that_serde_json_sees() {
     for unit in 0..=0xffff_u32 {
         compare(format!("\"\\u{unit:04x}\"").as_bytes());
@@ -267,7 +283,8 @@ fn number(random: &mut Random, out: &mut Vec<u8>) {
 fn string(random: &mut Random, out: &mut Vec<u8>) {
     out.push(b'"');
     let plain = random.below(3) == 0;
-    for _ in 0..random.below(24) {
+    let longest = if random.below(4) == 0 { 150 } else { 24 };
+    for _ in 0..random.below(longest) {
         match if plain { 0 } else { random.below(8) } {
             0..4 => out.push(random.pick(b"abcdefgh 0123/:,{}[]'-")),
             4 => out.extend_from_slice(random.pick(&[

@@ -9,4 +9,4 @@ async fn hello(_request: Request<'_>, response: Response<'_>) -> Result<Sent, Fa
 
 const FIELDS: FieldLines = FieldLines::new("content-type: text/plain\r\n");
 
-midge_workers::export!(hello, headers: []);
+midge_workers::export!(hello, headers: [], head: 4_096, body: 4_096, output: 4_096);
