@@ -323,8 +323,10 @@ fn system_calls(invocations: usize, invoke: impl Fn(&Fake, &mut Api)) -> Vec<Str
         invoke(&fake, &mut api);
     }
     api.expect(NEXT);
-    // strace ends what it traces with itself, and writes its file to the end.
-    rustix::process::kill_process(Pid::from_child(&group.0), Signal::TERM).unwrap();
+    // What is traced ends, and then strace writes its file to the end.
+    let traced = fs::read_to_string(format!("/proc/{0}/task/{0}/children", group.0.id())).unwrap();
+    let traced = traced.split(' ').next().and_then(|id| Pid::from_raw(id.parse().ok()?)).unwrap();
+    rustix::process::kill_process(traced, Signal::TERM).unwrap();
     let mut group = group;
     group.0.wait().unwrap();
     let text = fs::read_to_string(&trace).unwrap();

@@ -99,8 +99,10 @@ fn answer(api: &mut Api) {
 }
 
 fn end(mut child: Child) {
-    // strace and valgrind end what they run with themselves, and write what they saw.
-    let _ = kill_process(Pid::from_child(&child), Signal::TERM);
+    // strace waits for what it runs; valgrind is what it runs. Both write then what they saw.
+    let children = fs::read_to_string(format!("/proc/{0}/task/{0}/children", child.id())).unwrap_or_default();
+    let traced = children.split(' ').next().and_then(|id| Pid::from_raw(id.parse().ok()?));
+    let _ = kill_process(traced.unwrap_or(Pid::from_child(&child)), Signal::TERM);
     child.wait().unwrap();
 }
 

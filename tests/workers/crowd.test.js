@@ -84,6 +84,21 @@ test("an abandoned request gives its place back", { timeout: 120_000 }, async ()
   assert.ok(answers.every((answer) => answer.text === "slept"));
 });
 
+test("an answer waits for a client that is slow to take it", { timeout: 120_000 }, async (t) => {
+  const begin = memory();
+  // 4 GB, of which the client takes a piece.
+  const request = http.get(`http://127.0.0.1:${server.ports.app}/stream?4000000`, { agent: false });
+  const response = await new Promise((resolve) => request.once("response", resolve));
+  response.on("error", () => {});
+  await new Promise((resolve) => response.once("data", resolve));
+  response.pause();
+  for (let turn = 0; turn < 500; turn++) assert.equal((await server.call("app", "/sleep?1")).text, "slept");
+  const grown = memory() - begin;
+  request.socket?.resetAndDestroy();
+  t.diagnostic(`grown by ${(grown / 2 ** 20).toFixed(1)} MiB`);
+  assert.ok(grown < 64 * 2 ** 20, `${grown} bytes more`);
+});
+
 test("a body of 100 MB passes in both directions with memory flat", { timeout: 300_000 }, async (t) => {
   const block = crypto.randomBytes(100_000);
   const send = (target, read) => new Promise((resolve, reject) => {

@@ -175,6 +175,27 @@ export default {
   },
 };`;
 
+/** A Worker that writes over its memory when it has handed it out. */
+export const copiesService = `
+export default {
+  fetch(request, env, ctx) {
+    const memory = new WebAssembly.Memory({ initial: 1, maximum: 1 });
+    const view = new Uint8Array(memory.buffer, 0, 8).fill(65);
+    const { pathname } = new URL(request.url);
+    if (pathname === "/whole") {
+      const response = new Response(view);
+      view.fill(66);
+      return response;
+    }
+    const { readable, writable } = pathname === "/sized" ? new FixedLengthStream(8) : new IdentityTransformStream();
+    const writer = writable.getWriter();
+    const written = writer.write(view);
+    view.fill(66);
+    ctx.waitUntil(written.then(() => writer.close()));
+    return new Response(readable);
+  },
+};`;
+
 /** The services that the test application is bound to, and itself under these names. */
 export function bound(names = { app: "tests" }, options) {
   const services = { kv: { modules: { "worker.js": kvService } }, echo: { modules: { "worker.js": echoService } } };

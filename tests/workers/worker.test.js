@@ -3,14 +3,16 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 
-import { bound, readerService, start, until } from "./lib.js";
+import { bound, copiesService, readerService, start, until } from "./lib.js";
 
 /** @type {Awaited<ReturnType<typeof start>>} */
 let server;
 const get = (target, options) => server.call("app", target, options);
 const post = (target, body, headers) => server.call("app", target, { method: "POST", body, headers });
 
-before(async () => { server = await start({ ...bound(), reader: { modules: { "worker.js": readerService }, bindings: '(name = "APP", service = "app")' } }); });
+before(async () => {
+  server = await start({ ...bound(), reader: { modules: { "worker.js": readerService }, bindings: '(name = "APP", service = "app")' }, copies: { modules: { "worker.js": copiesService } } });
+});
 after(async () => { await server.stop(); server.remove(); });
 
 describe("requests and answers", () => {
@@ -185,6 +187,8 @@ describe("host calls", () => {
   test("wait_until goes on behind the answer", async () => {
     assert.equal((await get("/wait-until")).text, "answered");
     await until(async () => (await get("/kv/get?waited")).text === "until", "nothing was done behind the answer");
+    assert.equal((await get("/late-wait-until")).text, "answered");
+    await until(async () => (await get("/kv/get?late")).text === "until", "nothing was done behind the late answer");
   });
 
   test("KV", async () => {
@@ -268,6 +272,13 @@ describe("what one request leaves for the next", () => {
     for (const target of ["/", "/stream?1", "/stream?40", "/sized?40", "/failure?404", "/failure?500"]) {
       assert.ok(!(await get(target)).bytes.includes(0), target);
     }
+  });
+
+  test("the platform copies what is written to a stream, and what a response is made of", async () => {
+    // The shim lends it memory that the program goes on in.
+    assert.equal((await server.call("copies", "/stream")).text, "AAAAAAAA");
+    assert.equal((await server.call("copies", "/sized")).text, "AAAAAAAA");
+    assert.equal((await server.call("copies", "/whole")).text, "AAAAAAAA");
   });
 
   test("a body handed to the client is not overwritten by the next request", async () => {

@@ -1,12 +1,11 @@
 //! A non-blocking socket as the engine's reader and writer.
 
 use std::{
-    cell::Cell,
     error, fmt,
-    future::poll_fn,
     io::{self, Read as _, Write as _},
     net::Shutdown,
-    task::Poll,
+    pin::Pin,
+    task::{Context, Poll},
     time::Duration,
 };
 
@@ -17,7 +16,7 @@ use mio::{
 };
 use socket2::SockRef;
 
-use crate::slots::SlotCell;
+use crate::{connections::Connection, slots::SlotCell};
 
 /// A connection's socket.
 pub(crate) enum Stream {
@@ -76,10 +75,14 @@ pub(crate) struct Hints(u8);
 impl Hints {
     const READABLE: u8 = 1;
     const WRITABLE: u8 = 2;
+    /// The end of the stream is known to follow: bytes and the end may have been told in one event, and then no other will come.
     const ENDED: u8 = 4;
 
-    /// A socket just accepted: there is room to write; what there is to read will be told.
+    /// A socket just accepted: there is room to write; what there is to read will be told. So is an idle one.
     pub(crate) const NEW: Self = Self(Self::WRITABLE);
+
+    /// The same after something came.
+    pub(crate) const READY: Self = Self(Self::WRITABLE | Self::READABLE);
 
     /// These hints, and what an event tells.
     #[inline]
@@ -92,35 +95,34 @@ impl Hints {
             bits |= Self::WRITABLE;
         }
         if event.is_read_closed() {
-            bits |= Self::READABLE | Self::ENDED;
+            bits |= Self::ENDED;
         }
         Self(bits)
     }
 
     #[inline]
     pub(crate) fn readable(self) -> bool {
-        self.0 & Self::READABLE != 0
+        self.0 & (Self::READABLE | Self::ENDED) != 0
     }
 
     #[inline]
-    pub(crate) fn writable(self) -> bool {
+    fn writable(self) -> bool {
         self.0 & Self::WRITABLE != 0
     }
 
-    /// After a read that gave less than was asked for: nothing is left, unless the end of the stream is known to follow.
-    /// (Bytes and the end may have been told in one event, and then no other will come.)
+    /// After a read that gave less than was asked for: nothing is left but the end, if that is known to follow.
     #[inline]
-    pub(crate) fn after_short_read(self) -> Self {
-        if self.0 & Self::ENDED == 0 { self.not_readable() } else { self }
-    }
-
-    #[inline]
-    pub(crate) fn not_readable(self) -> Self {
+    fn after_short_read(self) -> Self {
         Self(self.0 & !Self::READABLE)
     }
 
     #[inline]
-    pub(crate) fn not_writable(self) -> Self {
+    pub(crate) fn not_readable(self) -> Self {
+        Self(self.0 & !(Self::READABLE | Self::ENDED))
+    }
+
+    #[inline]
+    fn not_writable(self) -> Self {
         Self(self.0 & !Self::WRITABLE)
     }
 }
@@ -130,71 +132,73 @@ impl Hints {
 /// Readiness style: a call either moves bytes at once or leaves everything as it was, so a dropped future loses nothing. No
 /// waker is kept; the worker polls the slot at the next event.
 pub(crate) struct SlotIo<'c, 'm> {
-    pub(crate) stream: Stream,
+    pub(crate) stream: &'c Stream,
+    pub(crate) connection: &'c Connection<'m>,
     pub(crate) cell: &'c SlotCell<'m>,
 }
 
 impl SlotIo<'_, '_> {
-    /// Takes one system call from what this turn may spend. Without any left the slot waits for the worker's next turn, so
-    /// that one fast client can't hold up the others.
-    #[inline]
-    fn spend(&self) -> bool {
-        let left = self.cell.budget.get();
-        if left == 0 {
-            self.cell.spent.set(true);
-            return false;
-        }
-        self.cell.budget.set(left - 1);
-        true
-    }
-
-    #[inline]
+    #[inline(always)]
     fn poll_read(&self, buffer: &mut [u8]) -> Poll<Result<usize, Lost>> {
-        let hints: &Cell<Hints> = &self.cell.hints;
-        self.cell.writing.set(false);
-        if !hints.get().readable() || !self.spend() {
-            return Poll::Pending;
+        if !self.connection.hints.get().readable() || !self.cell.spend() {
+            return self.read_waits();
         }
-        loop {
-            match self.stream.read(buffer) {
-                Ok(count) => {
-                    if count < buffer.len() {
-                        hints.set(hints.get().after_short_read());
-                    }
-                    // Not before something is here: a watch that is told earlier closes without looking for a request.
-                    if self.cell.last.get() {
-                        self.cell.watch.close_after_answer();
-                    }
-                    return Poll::Ready(Ok(count));
+        match self.stream.read(buffer) {
+            Ok(count) => {
+                if count < buffer.len() {
+                    self.connection.hints.set(self.connection.hints.get().after_short_read());
                 }
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    hints.set(hints.get().not_readable());
-                    return Poll::Pending;
+                // Not before something is here: a watch that is told earlier closes without looking for a request.
+                if self.cell.last.get() {
+                    self.cell.watch.close_after_answer();
                 }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(Lost(error.kind()))),
+                Poll::Ready(Ok(count))
             }
+            Err(error) => self.read_failed(&error),
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn poll_write(&self, bytes: &[u8]) -> Poll<Result<usize, Lost>> {
-        let hints: &Cell<Hints> = &self.cell.hints;
+        if !self.connection.hints.get().writable() || !self.cell.spend() {
+            return self.write_waits();
+        }
+        match self.stream.write(bytes) {
+            Ok(count) => Poll::Ready(Ok(count)),
+            Err(error) => self.write_failed(&error),
+        }
+    }
+
+    #[cold]
+    fn read_failed(&self, error: &io::Error) -> Poll<Result<usize, Lost>> {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => self.connection.hints.set(self.connection.hints.get().not_readable()),
+            io::ErrorKind::Interrupted => self.cell.spent.set(true),
+            _ => return Poll::Ready(Err(Lost)),
+        }
+        self.read_waits()
+    }
+
+    #[cold]
+    fn write_failed(&self, error: &io::Error) -> Poll<Result<usize, Lost>> {
+        match error.kind() {
+            io::ErrorKind::WouldBlock => self.connection.hints.set(self.connection.hints.get().not_writable()),
+            io::ErrorKind::Interrupted => self.cell.spent.set(true),
+            _ => return Poll::Ready(Err(Lost)),
+        }
+        self.write_waits()
+    }
+
+    #[cold]
+    fn read_waits(&self) -> Poll<Result<usize, Lost>> {
+        self.cell.writing.set(false);
+        Poll::Pending
+    }
+
+    #[cold]
+    fn write_waits(&self) -> Poll<Result<usize, Lost>> {
         self.cell.writing.set(true);
-        if !hints.get().writable() || !self.spend() {
-            return Poll::Pending;
-        }
-        loop {
-            match self.stream.write(bytes) {
-                Ok(count) => return Poll::Ready(Ok(count)),
-                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    hints.set(hints.get().not_writable());
-                    return Poll::Pending;
-                }
-                Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Err(error) => return Poll::Ready(Err(Lost(error.kind()))),
-            }
-        }
+        Poll::Pending
     }
 }
 
@@ -203,16 +207,16 @@ impl ErrorType for SlotIo<'_, '_> {
 }
 
 impl Read for SlotIo<'_, '_> {
-    #[inline]
-    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Lost> {
-        poll_fn(|_| self.poll_read(buffer)).await
+    #[inline(always)]
+    fn read(&mut self, buffer: &mut [u8]) -> impl Future<Output = Result<usize, Lost>> {
+        Reading { io: self, buffer }
     }
 }
 
 impl Write for SlotIo<'_, '_> {
-    #[inline]
-    async fn write(&mut self, bytes: &[u8]) -> Result<usize, Lost> {
-        poll_fn(|_| self.poll_write(bytes)).await
+    #[inline(always)]
+    fn write(&mut self, bytes: &[u8]) -> impl Future<Output = Result<usize, Lost>> {
+        Writing { io: self, bytes }
     }
 
     /// Nothing is held back: what was written is the kernel's.
@@ -222,13 +226,44 @@ impl Write for SlotIo<'_, '_> {
     }
 }
 
-/// The connection broke.
+/// One read. (A type, since an `async fn` would keep a state that there is nothing to tell about.)
+struct Reading<'b, 'i, 'c, 'm> {
+    io: &'i SlotIo<'c, 'm>,
+    buffer: &'b mut [u8],
+}
+
+impl Future for Reading<'_, '_, '_, '_> {
+    type Output = Result<usize, Lost>;
+
+    #[inline(always)]
+    fn poll(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        let io = self.io;
+        io.poll_read(self.buffer)
+    }
+}
+
+/// One write.
+struct Writing<'b, 'i, 'c, 'm> {
+    io: &'i SlotIo<'c, 'm>,
+    bytes: &'b [u8],
+}
+
+impl Future for Writing<'_, '_, '_, '_> {
+    type Output = Result<usize, Lost>;
+
+    #[inline(always)]
+    fn poll(self: Pin<&mut Self>, _: &mut Context<'_>) -> Poll<Self::Output> {
+        self.io.poll_write(self.bytes)
+    }
+}
+
+/// The connection broke. Why makes no difference: it is closed.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Lost(io::ErrorKind);
+pub(crate) struct Lost;
 
 impl fmt::Display for Lost {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(formatter, "the connection broke: {}", self.0)
+        formatter.write_str("the connection broke")
     }
 }
 
@@ -236,13 +271,6 @@ impl error::Error for Lost {}
 
 impl embedded_io_async::Error for Lost {
     fn kind(&self) -> ErrorKind {
-        match self.0 {
-            io::ErrorKind::BrokenPipe => ErrorKind::BrokenPipe,
-            io::ErrorKind::ConnectionReset => ErrorKind::ConnectionReset,
-            io::ErrorKind::ConnectionAborted => ErrorKind::ConnectionAborted,
-            io::ErrorKind::NotConnected => ErrorKind::NotConnected,
-            io::ErrorKind::TimedOut => ErrorKind::TimedOut,
-            _ => ErrorKind::Other,
-        }
+        ErrorKind::Other
     }
 }

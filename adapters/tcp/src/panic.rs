@@ -16,22 +16,34 @@ use midge::{Failure, Handler, Request, Response, Sent};
 pub(crate) struct CatchPanic<'h, H>(pub(crate) &'h H);
 
 impl<H: Handler> Handler for CatchPanic<'_, H> {
-    async fn handle(&self, request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
-        // Called inside the future: a `handle` that panics before it returns its future is caught too.
-        let mut handled = pin!(async { self.0.handle(request, response).await });
-        poll_fn(|context| {
-            // The future is never polled again after a panic, and what the handler shares between requests
-            // is as consistent as its own locks make it: the same bargain that threads strike.
-            match catch_unwind(AssertUnwindSafe(|| handled.as_mut().poll(context))) {
-                Ok(polled) => polled,
-                Err(payload) => {
-                    report("a handler panicked; its request is answered 500 or cut", &*payload);
-                    Poll::Ready(Err(Failure::panicked()))
-                }
+    #[inline]
+    fn handle(&self, request: Request<'_>, response: Response<'_>) -> impl Future<Output = Result<Sent, Failure>> {
+        let handler = self.0;
+        async move {
+            let mut handled = pin!(None);
+            // A `handle` that panics before it returns its future is caught too.
+            let called = catch_unwind(AssertUnwindSafe(|| handled.set(Some(handler.handle(request, response)))));
+            if let Err(payload) = called {
+                return Err(panicked(&*payload));
             }
-        })
-        .await
+            poll_fn(|context| {
+                let Some(handled) = handled.as_mut().as_pin_mut() else { return Poll::Pending };
+                // The future is never polled again after a panic, and what the handler shares between requests
+                // is as consistent as its own locks make it: the same bargain that threads strike.
+                match catch_unwind(AssertUnwindSafe(|| handled.poll(context))) {
+                    Ok(polled) => polled,
+                    Err(payload) => Poll::Ready(Err(panicked(&*payload))),
+                }
+            })
+            .await
+        }
     }
+}
+
+#[cold]
+fn panicked(payload: &(dyn Any + Send)) -> Failure {
+    report("a handler panicked; its request is answered 500 or cut", payload);
+    Failure::panicked()
 }
 
 /// One line on stderr.

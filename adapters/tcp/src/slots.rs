@@ -1,21 +1,21 @@
 //! Slots: the buffers that a request is served with, and the future that serves it.
 //!
-//! Each slot's future is made once, at start, and lives as long as its worker: it takes a connection from its cell, serves it,
-//! and puts the socket back with the verdict. So no request allocates, and no connection does.
+//! Each slot's future is made once, at start, and lives as long as its worker: it is lent a connection in its cell, serves it,
+//! and gives it back with the verdict. So no request allocates, and no connection does.
 
 use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     future::poll_fn,
-    pin::pin,
     task::Poll,
 };
 
-use midge::{Ended, Field, Handler, Instant, Limits, Peer, Slot, State, Watch, serve_ready};
+use midge::{Ended, Field, Handler, Instant, Limits, Slot, State, Watch, serve_ready};
 
 use crate::{
     clock::{NEVER, WorkerClock},
-    io::{Hints, SlotIo, Stream},
+    connections::Connection,
+    io::SlotIo,
     panic::CatchPanic,
 };
 
@@ -28,6 +28,7 @@ pub(crate) struct SlotMemory {
     output: Vec<u8>,
     fields: Vec<Field>,
     sizes: SlotSizes,
+    arena_bytes: usize,
 }
 
 /// The sizes of one slot's buffers.
@@ -40,13 +41,14 @@ pub(crate) struct SlotSizes {
 
 impl SlotMemory {
     /// The three sizes must not be zero.
-    pub(crate) fn new(slots: usize, sizes: SlotSizes) -> Self {
+    pub(crate) fn new(slots: usize, sizes: SlotSizes, arena_bytes: usize) -> Self {
         Self {
             // Zeroed by the kernel, page by page, when they are first used.
             input: vec![0; slots.saturating_mul(sizes.input)],
             output: vec![0; slots.saturating_mul(sizes.output)],
             fields: vec![Field::EMPTY; slots.saturating_mul(sizes.fields)],
             sizes,
+            arena_bytes,
         }
     }
 
@@ -62,7 +64,7 @@ impl SlotMemory {
             .zip(fields)
             .enumerate()
             .map(|(slot, ((input, output), fields))| {
-                let cell = SlotCell::new(SlotBuffers { input, output, fields });
+                let cell = SlotCell::new(slot, new_slot(input, output, fields, self.arena_bytes));
                 cell.watch.set_next_id((worker as u64) << 48 | (slot as u64 & 0xffff) << 32);
                 cell
             })
@@ -70,129 +72,114 @@ impl SlotMemory {
     }
 }
 
-struct SlotBuffers<'m> {
-    input: &'m mut [u8],
-    output: &'m mut [u8],
-    fields: &'m mut [Field],
+fn new_slot<'m>(input: &'m mut [u8], output: &'m mut [u8], fields: &'m mut [Field], arena_bytes: usize) -> Slot<'m> {
+    let slot = Slot::new(input, output, fields);
+    #[cfg(feature = "arena")]
+    let slot = slot.with_arena(arena_bytes);
+    #[cfg(not(feature = "arena"))]
+    let _ = arena_bytes;
+    slot
 }
 
 /// What the worker and a slot's future share.
 pub(crate) struct SlotCell<'m> {
-    /// From the worker to the future: a connection to serve.
-    arrived: Cell<Option<(Stream, Peer)>>,
-    /// From the future to the worker: it is served.
-    outcome: Cell<Option<(Stream, Ended)>>,
-    pub(crate) hints: Cell<Hints>,
+    pub(crate) number: usize,
+    /// The connection that is served: set by the worker, and taken back by the future when it has served it; none while the
+    /// slot is free.
+    pub(crate) connection: Cell<Option<&'m Connection<'m>>>,
+    /// How the last connection's service ended.
+    pub(crate) ended: Cell<Ended>,
     /// How many system calls are left in this turn,
-    pub(crate) budget: Cell<u16>,
+    budget: Cell<u16>,
     /// and whether one was wanted when none was left.
     pub(crate) spent: Cell<bool>,
-    /// The last call was a write: something has to go out.
+    /// It is a write that waits: something has to go out.
     pub(crate) writing: Cell<bool>,
     /// The server shuts down: the next request that is read is the last.
     pub(crate) last: Cell<bool>,
-    /// The peer is gone: the request is to be abandoned.
-    pub(crate) abandoned: Cell<bool>,
     pub(crate) watch: Watch,
-    /// The connection's index in the table; none while the slot is free.
-    pub(crate) connection: Cell<Option<u32>>,
-    /// When the future is to be polled at the latest.
+    /// When a future that waits is to be polled at the latest.
     pub(crate) deadline: Cell<Instant>,
-    /// Since when part of a request head has been here and the rest has not; [`NEVER`] otherwise.
+    /// Since when a future waits with part of a request head; [`NEVER`] otherwise.
     pub(crate) head_since: Cell<Instant>,
     /// Borrowed by the future for as long as it lives, and given back even when it ends in a panic.
-    buffers: RefCell<SlotBuffers<'m>>,
+    slot: RefCell<Slot<'m>>,
 }
 
 impl<'m> SlotCell<'m> {
-    fn new(buffers: SlotBuffers<'m>) -> Self {
+    fn new(number: usize, slot: Slot<'m>) -> Self {
         Self {
-            arrived: Cell::new(None),
-            outcome: Cell::new(None),
-            hints: Cell::new(Hints::NEW),
+            number,
+            connection: Cell::new(None),
+            ended: Cell::new(Ended::Close),
             budget: Cell::new(0),
             spent: Cell::new(false),
             writing: Cell::new(false),
             last: Cell::new(false),
-            abandoned: Cell::new(false),
             watch: Watch::new(),
-            connection: Cell::new(None),
             deadline: Cell::new(NEVER),
             head_since: Cell::new(NEVER),
-            buffers: RefCell::new(buffers),
+            slot: RefCell::new(slot),
         }
     }
 
     /// Hands a connection to the future.
     #[inline]
-    pub(crate) fn begin(&self, index: u32, stream: Stream, peer: Peer, hints: Hints) {
+    pub(crate) fn begin(&self, connection: &'m Connection<'m>) {
         self.watch.reset();
-        self.hints.set(hints);
-        self.abandoned.set(false);
-        self.connection.set(Some(index));
-        self.deadline.set(NEVER);
-        self.head_since.set(NEVER);
-        self.arrived.set(Some((stream, peer)));
+        self.connection.set(Some(connection));
+    }
+
+    /// Whether the future waits, but for nothing that it needs the slot for: nothing of a request came, or no more than an empty
+    /// line.
+    pub(crate) fn waits_idly(&self) -> bool {
+        self.watch.state() == State::Idle && !self.writing.get()
     }
 
     /// Before the future is polled.
     #[inline]
     pub(crate) fn begin_turn(&self) {
         self.budget.set(BUDGET);
-        self.spent.set(false);
     }
 
+    /// Takes one system call from what this turn may spend. Without any left the slot waits for the worker's next turn, so
+    /// that one fast client can't hold up the others.
     #[inline]
-    pub(crate) fn take_outcome(&self) -> Option<(Stream, Ended)> {
-        self.outcome.take()
-    }
-
-    /// After the future ended in a panic.
-    pub(crate) fn clear(&self) {
-        self.arrived.set(None);
-        self.outcome.set(None);
+    pub(crate) fn spend(&self) -> bool {
+        match self.budget.get().checked_sub(1) {
+            Some(left) => {
+                self.budget.set(left);
+                true
+            }
+            None => {
+                self.spent.set(true);
+                false
+            }
+        }
     }
 }
 
-/// The future of one slot.
-#[expect(clippy::await_holding_refcell_ref, reason = "the slot's one future is the only one that borrows them")]
+/// The future of one slot. Dropped while it serves a connection, it leaves that as it is.
+#[expect(clippy::await_holding_refcell_ref, reason = "nobody else borrows the slot, nor the socket while it is lent")]
 pub(crate) async fn serve_slot<H: Handler>(
     cell: &SlotCell<'_>,
     handler: &H,
     limits: &Limits,
     clock: &WorkerClock,
-    arena_bytes: usize,
 ) -> Infallible {
-    let mut buffers = cell.buffers.borrow_mut();
-    let SlotBuffers { input, output, fields } = &mut *buffers;
-    let slot = Slot::new(input, output, fields);
-    #[cfg(feature = "arena")]
-    let slot = slot.with_arena(arena_bytes);
-    #[cfg(not(feature = "arena"))]
-    let _ = arena_bytes;
-    let mut slot = slot;
+    let slot = &mut *cell.slot.borrow_mut();
     let handler = CatchPanic(handler);
     loop {
-        let (stream, peer) = poll_fn(|_| cell.arrived.take().map_or(Poll::Pending, Poll::Ready)).await;
-        let mut io = SlotIo { stream, cell };
-        let ended = {
-            let mut serving = pin!(serve_ready(&mut io, &handler, &mut slot, limits, clock, peer, &cell.watch));
-            poll_fn(|context| {
-                if cell.abandoned.get() {
-                    return Poll::Ready(Ended::Close);
-                }
-                match serving.as_mut().poll(context) {
-                    Poll::Ready(Ok(ended)) => Poll::Ready(ended),
-                    Poll::Ready(Err(_)) => Poll::Ready(Ended::Close),
-                    // Nothing of a request came, or no more than an empty line: the slot need not be held for that.
-                    Poll::Pending if cell.watch.state() == State::Idle && !cell.writing.get() => {
-                        Poll::Ready(Ended::Idle)
-                    }
-                    Poll::Pending => Poll::Pending,
-                }
-            })
-            .await
+        let connection = poll_fn(|_| cell.connection.get().map_or(Poll::Pending, Poll::Ready)).await;
+        let ended = match &*connection.stream.borrow_mut() {
+            Some(stream) => {
+                let mut io = SlotIo { stream, connection, cell };
+                let peer = connection.peer.get();
+                serve_ready(&mut io, &handler, slot, limits, clock, peer, &cell.watch).await.unwrap_or(Ended::Close)
+            }
+            None => Ended::Close,
         };
-        cell.outcome.set(Some((io.stream, ended)));
+        cell.ended.set(ended);
+        cell.connection.set(None);
     }
 }

@@ -19,8 +19,8 @@ use mio::{Events, Interest, Poll, Token, event::Event};
 
 use crate::{
     clock::{NEVER, WorkerClock},
-    connections::{Connections, Place, control_token},
-    io::Stream,
+    connections::{Connection, Connections, Place, control_token},
+    io::Hints,
     listener::Listener,
     panic::report,
     server::Config,
@@ -91,15 +91,18 @@ impl Parts {
             output: config.output_bytes,
             fields: (usize::from(config.limits.header_fields) + usize::from(config.limits.trailer_fields)).max(1),
         };
-        let mut memory = SlotMemory::new(config.slots, sizes);
+        let mut memory = SlotMemory::new(config.slots, sizes, config.arena_bytes);
+        let mut connections = Box::new_uninit_slice(config.connections);
         let cells = memory.cells(self.number);
         let clock = WorkerClock::new();
-        let future = |cell| serve_slot(cell, handler, &config.limits, &clock, config.arena_bytes);
+        let future = |cell| serve_slot(cell, handler, &config.limits, &clock);
         let worker = Worker {
-            tasks: cells.iter().map(|cell| Box::pin(future(cell))).collect(),
-            wakers: (0..cells.len()).map(|slot| slot_waker(&self.alarm, slot)).collect(),
+            tasks: cells
+                .iter()
+                .map(|cell| Task { future: Box::pin(future(cell)), waker: slot_waker(&self.alarm, cell.number) })
+                .collect(),
             // The last one first: the slot used last is handed out next, while it is in the cache.
-            free: (0..cells.len()).rev().collect(),
+            free: cells.iter().rev().collect(),
             cells: &cells,
             future,
             poll: self.poll,
@@ -109,12 +112,13 @@ impl Parts {
             signals: self.signals,
             shutdown,
             drain: None,
-            table: Connections::new(config.connections),
+            table: Connections::new(&mut connections),
             busy_until: NEVER,
             evict_at: NEVER,
             clock: &clock,
             limits: &config.limits,
             idle_millis: millis(config.limits.idle_time),
+            idle_deadline: NEVER,
             grace: config.grace,
             scratch: vec![0; SCRATCH],
         };
@@ -122,14 +126,33 @@ impl Parts {
     }
 }
 
+/// How far a turn is with what comes after the events.
+enum Agenda {
+    Begin,
+    /// Of the woken slots, those in so many words of the alarm are still to be polled, and of the next word these.
+    Woken {
+        words: usize,
+        slots: u64,
+    },
+    /// So many connections that wait may still be given a slot.
+    Waiting {
+        rounds: usize,
+    },
+}
+
+/// What serves a slot.
+struct Task<F> {
+    future: Pin<Box<F>>,
+    waker: Waker,
+}
+
 /// `F` is the future of a slot, and `M` makes one.
 struct Worker<'w, 'm, F, M> {
     cells: &'w [SlotCell<'m>],
-    tasks: Vec<Pin<Box<F>>>,
-    wakers: Vec<Waker>,
+    tasks: Vec<Task<F>>,
     future: M,
-    free: Vec<usize>,
-    table: Connections,
+    free: Vec<&'w SlotCell<'m>>,
+    table: Connections<'m>,
     poll: Poll,
     alarm: Arc<Alarm>,
     doors: Vec<Door>,
@@ -145,6 +168,8 @@ struct Worker<'w, 'm, F, M> {
     clock: &'w WorkerClock,
     limits: &'w Limits,
     idle_millis: u64,
+    /// Of a connection that becomes idle in this turn.
+    idle_deadline: Instant,
     grace: Duration,
     scratch: Vec<u8>,
 }
@@ -156,10 +181,6 @@ where
 {
     fn run(mut self) -> io::Result<()> {
         let mut events = Events::with_capacity(EVENTS);
-        // To where each waits for its first connection: what a future sets aside is set aside now.
-        for slot in 0..self.tasks.len() {
-            self.turn(slot);
-        }
         loop {
             let timeout = self.timeout();
             if let Err(error) = self.poll.poll(&mut events, timeout) {
@@ -170,14 +191,16 @@ where
             }
             self.alarm.awoke();
             self.clock.refresh();
+            self.idle_deadline = later(self.clock.now(), self.idle_millis);
             for event in &events {
-                self.event(event);
+                if let Some(cell) = self.event(event) {
+                    self.turn(cell);
+                }
             }
-            if self.alarm.take_any() {
-                self.poll_woken();
+            let mut agenda = Agenda::Begin;
+            while let Some(cell) = self.follow(&mut agenda) {
+                self.turn(cell);
             }
-            self.expire();
-            self.hand_out_slots();
             self.accept(ACCEPTS);
             if self.shutdown.asked() && self.drain() {
                 return Ok(());
@@ -193,11 +216,8 @@ where
             return Some(Duration::ZERO);
         }
         let mut next = self.busy_until.min(self.evict_at);
-        if let Some((_, deadline)) = self.table.first_idle() {
-            next = next.min(deadline);
-        }
-        if let Some((_, deadline)) = self.table.first_lingering() {
-            next = next.min(deadline);
+        for first in [self.table.first_open(), self.table.first_lingering()].into_iter().flatten() {
+            next = next.min(first.deadline.get());
         }
         if self.doors.iter().any(|door| door.ready) {
             next = next.min(self.accept_at);
@@ -212,41 +232,41 @@ where
     }
 
     #[inline]
-    fn event(&mut self, event: &Event) {
-        let Some((index, entry)) = self.table.find(event.token()) else { return self.control(event.token()) };
-        match entry.place {
-            Place::Idle => {
-                entry.hints = entry.hints.with(event);
-                let readable = entry.hints.readable();
-                if event.is_error() {
-                    self.close(index);
-                } else if readable {
-                    self.ready(index);
-                }
-            }
-            Place::Busy(slot) => {
-                let Some(cell) = self.cells.get(slot as usize) else { return };
-                cell.hints.set(cell.hints.get().with(event));
+    fn event(&mut self, event: &Event) -> Option<&'w SlotCell<'m>> {
+        let Some(connection) = self.table.find(event.token()) else {
+            self.control(event.token());
+            return None;
+        };
+        let plain = event.is_readable() && !event.is_read_closed() && !event.is_error();
+        if plain && connection.place() == Place::Idle {
+            connection.hints.set(Hints::READY);
+            self.ready(connection)
+        } else {
+            self.other_event(connection, event)
+        }
+    }
+
+    /// Any event but that something came to an idle connection.
+    fn other_event(&mut self, connection: &'m Connection<'m>, event: &Event) -> Option<&'w SlotCell<'m>> {
+        connection.hints.set(connection.hints.get().with(event));
+        let readable = connection.hints.get().readable();
+        match connection.place() {
+            Place::Idle | Place::Waiting if event.is_error() => self.close(connection),
+            Place::Idle if readable => return self.ready(connection),
+            Place::Busy => {
+                let cell = self.cells.get(connection.number.get() as usize)?;
                 // Nobody is left to answer. (One that only half-closed still listens.)
                 if event.is_error() || event.is_read_closed() && event.is_write_closed() {
-                    cell.abandoned.set(true);
-                }
-                self.turn(slot as usize);
-            }
-            Place::Waiting => {
-                entry.hints = entry.hints.with(event);
-                if event.is_error() {
-                    self.close(index);
+                    self.abandon(cell, Ended::Close);
+                    self.served(cell, connection);
+                } else {
+                    return Some(cell);
                 }
             }
-            Place::Linger(_) => {
-                entry.hints = entry.hints.with(event);
-                if entry.hints.readable() {
-                    self.linger(index);
-                }
-            }
-            Place::Free => {}
+            Place::Linger if readable => self.linger(connection),
+            Place::Idle | Place::Waiting | Place::Linger | Place::Free => {}
         }
+        None
     }
 
     /// An event that is no connection's: one of a listener, a signal, or one that came too late.
@@ -263,60 +283,86 @@ where
 
     /// An idle connection has something to read: it gets a slot, or its place behind those that came before.
     #[inline]
-    fn ready(&mut self, index: usize) {
-        let slot = if self.table.waiting() == 0 { self.free.pop() } else { None };
-        match slot {
-            Some(slot) => self.serve(slot, index),
-            None => self.table.put(index, Place::Waiting),
+    fn ready(&mut self, connection: &'m Connection<'m>) -> Option<&'w SlotCell<'m>> {
+        match self.free.last() {
+            // It stays free, and the connection idle, unless its service takes more than one go.
+            Some(cell) if self.table.waiting() == 0 => {
+                cell.begin(connection);
+                Some(cell)
+            }
+            _ => {
+                self.table.put(connection, Place::Waiting);
+                None
+            }
         }
-    }
-
-    #[inline]
-    fn serve(&mut self, slot: usize, index: usize) {
-        let (Some(cell), Some(entry)) = (self.cells.get(slot), self.table.entry(index)) else { return };
-        let (peer, hints) = (entry.peer, entry.hints);
-        let Some(stream) = entry.stream.take() else { return };
-        self.table.put(index, Place::Busy(slot as u32));
-        cell.begin(index as u32, stream, peer, hints);
-        cell.last.set(self.drain.is_some());
-        self.turn(slot);
     }
 
     /// Polls a slot's future once, and draws the conclusions.
     #[inline]
-    fn turn(&mut self, slot: usize) {
-        let (Some(cell), Some(task), Some(waker)) =
-            (self.cells.get(slot), self.tasks.get_mut(slot), self.wakers.get(slot))
-        else {
-            return;
-        };
-        cell.begin_turn();
-        let mut context = Context::from_waker(waker);
-        // After a panic the future is replaced, and what it shared with this worker is reset.
-        let polled = catch_unwind(AssertUnwindSafe(|| task.as_mut().poll(&mut context).is_pending()));
-        if let Err(payload) = polled {
-            report("serving a connection panicked; it is cut", &*payload);
-            cell.clear();
-            task.set((self.future)(cell));
-            if let Some(index) = cell.connection.take() {
-                self.free.push(slot);
-                self.close(index as usize);
-            }
-            return;
-        }
-        match cell.take_outcome() {
-            Some((stream, ended)) => self.finish(slot, cell, stream, ended),
-            None => self.note_pending(slot, cell),
+    fn turn(&mut self, cell: &'w SlotCell<'m>) {
+        // A waker may outlive its request; then there is nothing to poll, or another request that does not mind.
+        let Some(connection) = cell.connection.get() else { return };
+        self.poll(cell);
+        let idle = cell.connection.get().is_none() && cell.ended.get() == Ended::Idle;
+        if idle && connection.place() == Place::Idle && !connection.hints.get().readable() {
+            self.table.renew(connection, self.idle_deadline);
+        } else {
+            self.served(cell, connection);
         }
     }
 
-    /// A slot's future waits: for the peer, for a waker, or until its deadline.
-    fn note_pending(&mut self, slot: usize, cell: &SlotCell<'_>) {
-        if cell.connection.get().is_none() {
-            return;
+    /// Apart from the loop that calls it: each has the processor's registers to itself.
+    #[inline(never)]
+    fn poll(&mut self, cell: &'w SlotCell<'m>) {
+        let Some(task) = self.tasks.get_mut(cell.number) else { return };
+        cell.begin_turn();
+        let mut context = Context::from_waker(&task.waker);
+        // After a panic the future is replaced, and what it shared with this worker is reset.
+        let polled = catch_unwind(AssertUnwindSafe(|| task.future.as_mut().poll(&mut context).is_pending()));
+        if let Err(payload) = polled {
+            report("serving a connection panicked; it is cut", &*payload);
+            self.abandon(cell, Ended::Close);
         }
-        if cell.spent.get() {
-            self.alarm.raise(slot);
+    }
+
+    /// After a go at serving a connection that was not all there was to it.
+    fn served(&mut self, cell: &'w SlotCell<'m>, connection: &'m Connection<'m>) {
+        if cell.connection.get().is_some() && cell.waits_idly() {
+            self.abandon(cell, Ended::Idle);
+        }
+        let was_busy = connection.place() == Place::Busy;
+        if cell.connection.get().is_none() {
+            if was_busy {
+                self.free.push(cell);
+            }
+            return self.finish(cell, connection);
+        }
+        if !was_busy {
+            // The one that was handed out last.
+            self.free.pop();
+            self.table.put(connection, Place::Busy);
+            connection.number.set(cell.number as u32);
+            cell.head_since.set(NEVER);
+        }
+        self.note_pending(cell);
+    }
+
+    /// Drops what a slot's future is doing: its connection's service has ended in this way.
+    #[cold]
+    fn abandon(&mut self, cell: &'w SlotCell<'m>, ended: Ended) {
+        let Some(task) = self.tasks.get_mut(cell.number) else { return };
+        // The new future takes its place even when dropping the old one panics.
+        if let Err(payload) = catch_unwind(AssertUnwindSafe(|| task.future.set((self.future)(cell)))) {
+            report("dropping a handler's future panicked", &*payload);
+        }
+        cell.ended.set(ended);
+        cell.connection.set(None);
+    }
+
+    /// A slot's future waits: for the peer, for a waker, or until its deadline.
+    fn note_pending(&mut self, cell: &SlotCell<'m>) {
+        if cell.spent.take() {
+            self.alarm.raise(cell.number);
         }
         let now = self.clock.now();
         // A deadline that has passed was acted upon just now; not before the next millisecond again.
@@ -330,84 +376,98 @@ where
         }
     }
 
-    /// A slot's future gives its connection back.
-    #[inline]
-    fn finish(&mut self, slot: usize, cell: &SlotCell<'_>, stream: Stream, ended: Ended) {
-        let Some(index) = cell.connection.take().map(|index| index as usize) else { return };
-        self.free.push(slot);
-        let hints = cell.hints.get();
+    /// A slot's future has given its connection back.
+    fn finish(&mut self, cell: &SlotCell<'m>, connection: &'m Connection<'m>) {
         let now = self.clock.now();
-        let Some(entry) = self.table.entry(index) else { return };
-        entry.hints = hints;
-        match ended {
-            Ended::Idle if hints.readable() => {
-                entry.stream = Some(stream);
-                self.table.put(index, Place::Waiting);
+        let readable = connection.hints.get().readable();
+        match cell.ended.get() {
+            Ended::Idle if readable => self.table.put(connection, Place::Waiting),
+            Ended::Idle => {
+                self.table.put(connection, Place::Idle);
+                self.table.renew(connection, self.idle_deadline);
             }
-            Ended::Idle if self.drain.is_none() => {
-                entry.stream = Some(stream);
-                entry.deadline = later(now, self.idle_millis);
-                self.table.put(index, Place::Idle);
-            }
-            Ended::Linger if stream.shutdown_write().is_ok() => {
-                entry.stream = Some(stream);
-                entry.deadline = now.after(self.limits.linger_time);
-                self.table.put(index, Place::Linger(self.limits.linger_bytes));
-                if hints.readable() {
-                    self.linger(index);
+            Ended::Linger if connection.shutdown_write().is_ok() => {
+                connection.deadline.set(now.after(self.limits.linger_time));
+                connection.number.set(self.limits.linger_bytes);
+                self.table.put(connection, Place::Linger);
+                if readable {
+                    self.linger(connection);
                 }
             }
             Ended::Reset => {
-                stream.reset();
-                self.close(index);
+                if let Some(stream) = connection.take_stream() {
+                    stream.reset();
+                }
+                self.close(connection);
             }
-            Ended::Idle | Ended::Linger | Ended::Close => {
-                drop(stream);
-                self.close(index);
-            }
+            Ended::Linger | Ended::Close => self.close(connection),
         }
     }
 
     /// Throws away what a lingering connection still sends, until it ends or has sent enough: a socket that is closed with
     /// unread bytes resets the connection, and the reset may overtake the answer (RFC 9112, section 9.6).
-    fn linger(&mut self, index: usize) {
-        let Some(entry) = self.table.entry(index) else { return };
-        let (Some(stream), Place::Linger(mut left)) = (&entry.stream, entry.place) else { return };
+    fn linger(&mut self, connection: &'m Connection<'m>) {
+        let mut left = connection.number.get();
         loop {
-            match stream.read(&mut self.scratch) {
+            match connection.read(&mut self.scratch) {
                 Ok(count @ 1..) => match left.checked_sub(u32::try_from(count).unwrap_or(u32::MAX)) {
                     Some(rest) => left = rest,
-                    None => return self.close(index),
+                    None => return self.close(connection),
                 },
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    // The same list: no need to link it again.
-                    entry.place = Place::Linger(left);
-                    entry.hints = entry.hints.not_readable();
+                    connection.number.set(left);
+                    connection.hints.set(connection.hints.get().not_readable());
                     return;
                 }
                 Err(error) if error.kind() == io::ErrorKind::Interrupted => {}
-                Ok(_) | Err(_) => return self.close(index),
+                Ok(_) | Err(_) => return self.close(connection),
             }
         }
     }
 
-    /// Forgets a connection, and closes its socket if that is here.
-    fn close(&mut self, index: usize) {
-        self.table.release(index);
+    /// Forgets a connection, and closes its socket.
+    fn close(&mut self, connection: &'m Connection<'m>) {
+        self.table.release(connection);
         // A place in the table and a descriptor are free: whoever was refused for want of them may try again.
         self.accept_at = self.clock.now();
     }
 
-    #[cold]
-    fn poll_woken(&mut self) {
-        for word in 0..self.alarm.words() {
-            let mut slots = self.alarm.take(word);
-            while slots != 0 {
-                let slot = word * 64 + slots.trailing_zeros() as usize;
-                slots &= slots - 1;
-                // A waker may outlive its request; then there is nothing to poll, or another request that does not mind.
-                if self.cells.get(slot).is_some_and(|cell| cell.connection.get().is_some()) {
-                    self.turn(slot);
+    /// What is to be polled when the events have been seen to: first the slots that were woken or whose deadline has passed, then
+    /// those that become free for the connections that wait, in the order in which these became ready.
+    fn follow(&mut self, agenda: &mut Agenda) -> Option<&'w SlotCell<'m>> {
+        loop {
+            match agenda {
+                Agenda::Begin => {
+                    self.expire();
+                    let words = if self.alarm.take_any() { self.alarm.words() } else { 0 };
+                    *agenda = Agenda::Woken { words, slots: 0 };
+                }
+                Agenda::Woken { slots: slots @ 1.., words } => {
+                    let slot = *words * 64 + slots.trailing_zeros() as usize;
+                    *slots &= *slots - 1;
+                    return self.cells.get(slot);
+                }
+                Agenda::Woken { words: words @ 1.., slots } => {
+                    *words -= 1;
+                    *slots = self.alarm.take(*words);
+                }
+                Agenda::Woken { .. } => {
+                    self.evict_at = NEVER;
+                    // One that is ready again after it was served has its turn later, behind the events of the next wait.
+                    *agenda = Agenda::Waiting { rounds: self.table.waiting() };
+                }
+                Agenda::Waiting { rounds: 0 } => return None,
+                Agenda::Waiting { rounds } => {
+                    *rounds -= 1;
+                    let connection = self.table.first_waiting()?;
+                    let Some(cell) = self.free.last() else {
+                        self.evict_slow_heads();
+                        return None;
+                    };
+                    self.table.put(connection, Place::Idle);
+                    self.table.renew(connection, self.idle_deadline);
+                    cell.begin(connection);
+                    return Some(cell);
                 }
             }
         }
@@ -416,53 +476,38 @@ where
     #[inline]
     fn expire(&mut self) {
         let now = self.clock.now();
-        while let Some((index, deadline)) = self.table.first_idle() {
-            if deadline > now {
-                break;
+        while let Some(first) = self.table.first_open().filter(|first| first.deadline.get() <= now) {
+            match first.place() {
+                Place::Busy => self.renew_busy(first, now),
+                _ => self.close(first),
             }
-            self.close(index);
         }
-        while let Some((index, deadline)) = self.table.first_lingering() {
-            if deadline > now {
-                break;
-            }
-            self.close(index);
+        while let Some(first) = self.table.first_lingering().filter(|first| first.deadline.get() <= now) {
+            self.close(first);
         }
         if self.busy_until <= now {
             self.expire_busy(now);
         }
     }
 
+    /// Puts a busy connection out of the way of those that can be idle for too long.
+    #[cold]
+    fn renew_busy(&self, connection: &'m Connection<'m>, now: Instant) {
+        self.table.renew(connection, later(now, self.idle_millis.max(1)));
+    }
+
     #[cold]
     fn expire_busy(&mut self, now: Instant) {
         self.busy_until = NEVER;
-        let cells = self.cells;
-        for (slot, cell) in cells.iter().enumerate() {
+        for cell in self.cells {
             if cell.connection.get().is_none() {
                 continue;
             }
             if cell.deadline.get() <= now {
-                self.turn(slot);
+                self.alarm.raise(cell.number);
             } else {
                 self.busy_until = self.busy_until.min(cell.deadline.get());
             }
-        }
-    }
-
-    /// Gives free slots to the connections that wait, in the order in which they became ready.
-    #[inline]
-    fn hand_out_slots(&mut self) {
-        self.evict_at = NEVER;
-        // One that is ready again after it was served has its turn later, behind the events of the next wait.
-        let mut rounds = self.table.waiting();
-        if rounds == 0 {
-            return;
-        }
-        while rounds > 0 {
-            let Some(index) = self.table.first_waiting() else { return };
-            let Some(slot) = self.free.pop() else { return self.evict_slow_heads() };
-            self.serve(slot, index);
-            rounds -= 1;
         }
     }
 
@@ -475,8 +520,7 @@ where
         let patience = HEAD_PATIENCE * slots / (slots + waiting).max(1);
         let now = self.clock.now();
         let mut wanted = waiting;
-        let cells = self.cells;
-        for (slot, cell) in cells.iter().enumerate() {
+        for cell in self.cells {
             let since = cell.head_since.get();
             if since == NEVER || cell.connection.get().is_none() {
                 continue;
@@ -487,7 +531,7 @@ where
             } else if wanted > 0 {
                 wanted -= 1;
                 cell.watch.expire();
-                self.turn(slot);
+                self.alarm.raise(cell.number);
             }
         }
     }

@@ -239,6 +239,26 @@ fn a_panic_is_answered_500_and_harms_nobody_else() {
 }
 
 #[test]
+fn a_panic_before_there_is_a_future_is_answered_500_too() {
+    struct Eager;
+    impl Handler for Eager {
+        fn handle(&self, request: Request<'_>, response: Response<'_>) -> impl Future<Output = Result<Sent, Failure>> {
+            assert_ne!(request.path(), "/panic", "as asked for");
+            hello(request, response)
+        }
+    }
+    let (server, address) = server();
+    beside(server.slots(1), Eager, || {
+        for _ in 0..2 {
+            let mut client = Client::connect(address);
+            assert_eq!(client.get("/").status(), 200);
+            assert_eq!(client.get("/panic").status(), 500);
+        }
+    })
+    .unwrap();
+}
+
+#[test]
 fn a_slot_survives_a_panic_while_its_request_is_abandoned() {
     struct Bomb(mpsc::Sender<()>);
     impl Drop for Bomb {

@@ -534,8 +534,8 @@ function imports(instance) {
       if (the.broken) return EIO;
       if (!the.writer) the.open();
       the.writing = true;
-      // A copy: the program goes on in its buffer while the client takes this.
-      the.written = the.wait(/** @type {any} */ (the.writer).write(bytes.slice()).then(
+      // The platform copies it: the program goes on in its buffer while the client takes this.
+      the.written = the.wait(/** @type {any} */ (the.writer).write(bytes).then(
         () => { the.writing = false; },
         (/** @type {unknown} */ error) => { the.writing = false; the.broken = error ?? true; },
       ));

@@ -170,33 +170,21 @@ pub(crate) fn parse(
 
     let cap = usize::from(limits.header_fields).min(table.len());
     let Some(table) = table.get_mut(..cap) else { return Ok(false) };
-    let mut host = Host::Absent;
-    let mut facts = None;
     let version = parts.version;
-    let mut look = |name: &[u8], value: &[u8], field: Field| match name.len() {
-        4 if is(name, b"host") => {
-            host = match host {
-                Host::Absent => Host::Once(field.value),
-                _ => Host::Repeated,
-            };
-        }
-        // The lengths of the names that frame; the others are not even looked at.
-        6 | 7 | 10 | 14 | 17 => note(&mut facts, version, name, value),
-        _ => {}
-    };
+    let mut found = Found { host: Host::Absent, facts: None };
     // Clearing the batch for many fields costs as much as reading one: the last request tells what to expect.
     let section = if seen.few {
-        fields::read::<FEW>(window, fields_at, table, &mut look)?
+        fields::read::<FEW>(window, fields_at, table, |name, value, field| found.field(version, name, value, field))?
     } else {
-        fields::read::<MANY>(window, fields_at, table, &mut look)?
+        fields::read::<MANY>(window, fields_at, table, |name, value, field| found.field(version, name, value, field))?
     };
     let Some(section) = section else {
         return if window.len() < head_bytes { Ok(false) } else { Err(Reject::HeadTooLarge) };
     };
 
     seen.few = section.count <= FEW;
-    check_host(window, host, seen, parts)?;
-    parts.framing = match facts {
+    check_host(window, found.host, seen, parts)?;
+    parts.framing = match found.facts {
         // Nothing was said about it.
         None if version == Version::Http11 => Framing::DEFAULT,
         None => framing(&Facts::new(version))?,
@@ -211,10 +199,41 @@ pub(crate) fn parse(
     Ok(true)
 }
 
-/// Takes in a field that may say something of the framing: its name is as long as one that does.
-#[inline(never)]
-fn note(facts: &mut Option<Facts>, version: Version, name: &[u8], value: &[u8]) {
-    facts.get_or_insert_with(|| Facts::new(version)).note(name, value);
+/// What the fields of a head said so far.
+struct Found {
+    host: Host,
+    /// What was said of the framing, if anything.
+    facts: Option<Facts>,
+}
+
+impl Found {
+    /// Takes in a field. Only names of the length and with the first letter of one that says anything here are looked at further.
+    #[inline(always)]
+    fn field(&mut self, version: Version, name: &[u8], value: &[u8], field: Field) {
+        let starts = |letter: u8| name.first().is_some_and(|first| first | 0x20 == letter);
+        match name.len() {
+            4 if is(name, b"host") => {
+                self.host = match self.host {
+                    Host::Absent => Host::Once(field.value),
+                    _ => Host::Repeated,
+                };
+            }
+            // What browsers say of a connection is what HTTP/1.1 means anyway.
+            10 if starts(b'c') && !(version == Version::Http11 && is(value, b"keep-alive")) => {
+                self.note(version, name, value);
+            }
+            6 if starts(b'e') => self.note(version, name, value),
+            7 if starts(b'u') => self.note(version, name, value),
+            14 if starts(b'c') => self.note(version, name, value),
+            17 if starts(b't') => self.note(version, name, value),
+            _ => {}
+        }
+    }
+
+    #[inline(never)]
+    fn note(&mut self, version: Version, name: &[u8], value: &[u8]) {
+        self.facts.get_or_insert_with(|| Facts::new(version)).note(name, value);
+    }
 }
 
 /// Reads a request line of the form `GET /target HTTP/1.1`, as nearly all are, and gives the offset behind it. `None` says nothing.

@@ -7,8 +7,8 @@ use mio::Token;
 
 use super::{Worker, later};
 use crate::{
-    connections::Place,
-    io::{Hints, Stream},
+    connections::{Connection, Place},
+    io::Stream,
     listener::Listener,
     slots::SlotCell,
 };
@@ -52,13 +52,20 @@ where
     fn accept_from(&mut self, door: usize, limit: usize) {
         let now = self.clock.now();
         for _ in 0..limit {
-            if self.table.is_full() && !self.make_room(now) {
+            // It goes when somebody has come, and not before.
+            let in_the_way = if self.table.is_full() { self.longest_idle(now) } else { None };
+            if self.table.is_full() && in_the_way.is_none() {
                 self.accept_at = later(now, ACCEPT_PAUSE);
                 return;
             }
             let Some(door) = self.doors.get_mut(door).filter(|door| door.ready) else { return };
             match door.listener.accept() {
-                Ok((stream, peer)) => self.admit(stream, peer, now),
+                Ok((stream, peer)) => {
+                    if let Some(connection) = in_the_way {
+                        self.table.release(connection);
+                    }
+                    self.admit(stream, peer, now);
+                }
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => door.ready = false,
                 // The client gave up while it waited: on to the next.
                 Err(error) if matches!(error.kind(), io::ErrorKind::Interrupted | io::ErrorKind::ConnectionAborted) => {
@@ -74,30 +81,28 @@ where
     }
 
     fn admit(&mut self, mut stream: Stream, peer: Peer, now: Instant) {
-        let Some((index, token)) = self.table.reserve() else { return };
+        let Some(connection) = self.table.reserve() else { return };
         // Out of kernel memory for one more registration: the connection can't be served.
-        if stream.register(self.poll.registry(), token).is_err() {
-            return self.table.release(index);
+        if stream.register(self.poll.registry(), connection.token()).is_err() {
+            return self.table.release(connection);
         }
-        if let Some(entry) = self.table.entry(index) {
-            entry.stream = Some(stream);
-            entry.peer = peer;
-            entry.hints = Hints::NEW;
-            entry.deadline = later(now, self.idle_millis);
-        }
-        self.table.put(index, Place::Idle);
+        connection.stream.replace(Some(stream));
+        connection.peer.set(peer);
+        self.table.put(connection, Place::Idle);
+        self.table.renew(connection, later(now, self.idle_millis));
     }
 
-    /// Closes the connection that has been idle longest, if it has been so for long enough.
+    /// The connection that has been idle longest, if it has been so for long enough.
     #[cold]
-    fn make_room(&mut self, now: Instant) -> bool {
-        match self.table.first_idle() {
-            Some((index, deadline)) if deadline <= later(now, self.idle_millis.saturating_sub(IDLE_ENOUGH)) => {
-                self.table.release(index);
-                true
+    fn longest_idle(&self, now: Instant) -> Option<&'m Connection<'m>> {
+        let latest = later(now, self.idle_millis.saturating_sub(IDLE_ENOUGH));
+        while let Some(first) = self.table.first_open().filter(|first| first.deadline.get() <= latest) {
+            if first.place() == Place::Idle {
+                return Some(first);
             }
-            _ => false,
+            self.renew_busy(first, now);
         }
+        None
     }
 
     /// The orderly end; true when it is reached.
@@ -114,18 +119,24 @@ where
                 let _ = self.poll.registry().deregister(&mut door.listener);
             }
             self.drain = Some(Drain { until: now.after(self.grace), settled: false });
-            let cells = self.cells;
-            for (slot, cell) in cells.iter().enumerate().filter(|(_, cell)| cell.connection.get().is_some()) {
-                cell.watch.close_after_answer();
-                // Polled, so that an answer that is begun later says it is the last.
-                self.turn(slot);
+            for cell in self.cells {
+                cell.last.set(true);
+                if cell.connection.get().is_some() {
+                    cell.watch.close_after_answer();
+                    // Polled, so that an answer that is begun later says it is the last.
+                    self.alarm.raise(cell.number);
+                }
             }
             return false;
         };
         drain.settled = true;
         let until = drain.until;
-        while let Some((index, _)) = self.table.first_idle() {
-            self.close(index);
+        let mut open = self.table.first_open();
+        while let Some(connection) = open {
+            open = connection.next();
+            if connection.place() == Place::Idle {
+                self.close(connection);
+            }
         }
         self.table.is_empty() || until <= now
     }

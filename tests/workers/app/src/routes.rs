@@ -112,11 +112,15 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
             sleep(Duration::from_secs(600)).await?;
             body.finish().await
         }
-        "/wait-until" => {
+        "/wait-until" | "/late-wait-until" => {
+            let late = request.path() == "/late-wait-until";
+            if late {
+                sleep(Duration::from_millis(1)).await?;
+            }
             let sent = response.status(202).body("answered").await?;
             wait_until(sent, async {
                 let _ = sleep(Duration::from_millis(10)).await;
-                let _ = kv("KV").put("waited", b"until").await;
+                let _ = kv("KV").put(if late { "late" } else { "waited" }, b"until").await;
             })
             .await
         }
