@@ -10,7 +10,7 @@ use crate::{
     exchange::{
         Exchange, RequestContext, Verdict,
         input::{Input, InputState, Next},
-        output::{Closing, Form, Output, OutputState},
+        output::{Closing, Form, Output},
     },
     http1::{
         decode::{Decoder, Piece},
@@ -79,8 +79,8 @@ impl<'c, 'm> Connection<'c, 'm> {
     #[inline]
     pub fn new(slot: &'c mut Slot<'m>, limits: &'c Limits, now: Instant) -> Self {
         let head_bytes = (limits.head_bytes as usize).min(slot.input.len().saturating_sub(BODY_ROOM));
-        slot.state.input = InputState::NEW;
-        slot.state.output = OutputState::NEW;
+        slot.state.input.reset();
+        slot.state.output.reset();
         #[cfg(feature = "arena")]
         slot.state.arena.reset();
         let output_mark = slot.output.len().saturating_sub(limits.response_head_bytes as usize + FAILURE_BODY);

@@ -170,7 +170,6 @@ where
 {
     let mut connection = Connection::new(slot, limits, clock.now());
     let mut context = RequestContext { peer, ..RequestContext::default() };
-    context.date.set(clock.date());
     let mut driver = Driver { io, limits, clock, watch, pump: None };
     let mut answered = false;
     // Nothing is there yet: what `step` would say.
@@ -472,7 +471,7 @@ impl Pump {
 }
 
 /// Polls a future once and drops it.
-#[inline]
+#[inline(always)]
 fn poll_once<F: Future>(future: F, context: &mut task::Context<'_>) -> Poll<F::Output> {
     pin!(future).poll(context)
 }

@@ -1,18 +1,19 @@
 //! The requests that the Runtime API is sent, byte for byte.
 
-use std::fmt::Write as _;
+use std::{fmt::Write as _, ops::Range};
 
 use crate::{endpoint::Endpoint, text::Text};
 
-/// The requests' unchanging parts, put together once.
+/// The requests' unchanging parts, put together once, and in one piece.
 #[derive(Debug)]
 pub(crate) struct Api {
-    next: Vec<u8>,
-    restore_next: Vec<u8>,
+    text: Vec<u8>,
+    next: Range<usize>,
+    restore_next: Range<usize>,
     /// `POST` and the target up to `runtime/`.
-    post: Vec<u8>,
+    post: Range<usize>,
     /// The end of a request line and the fields that every request has.
-    common: Vec<u8>,
+    common: Range<usize>,
 }
 
 /// What a `POST` says.
@@ -54,24 +55,30 @@ impl ErrorKind {
 
 impl Api {
     pub(crate) fn new(endpoint: &Endpoint) -> Self {
-        let Endpoint { authority, prefix, .. } = endpoint;
-        let common =
-            format!(" HTTP/1.1\r\nhost: {authority}\r\nuser-agent: midge-lambda/{}\r\n", env!("CARGO_PKG_VERSION"));
-        let get = |what| format!("GET {prefix}/2018-06-01/runtime/{what}{common}\r\n").into_bytes();
+        let (authority, prefix) = (endpoint.authority().as_bytes(), endpoint.prefix().as_bytes());
+        let mut text = Vec::with_capacity(512);
+        let mut put = |parts: &[&[u8]]| {
+            let start = text.len();
+            parts.iter().for_each(|part| text.extend_from_slice(part));
+            start..text.len()
+        };
+        let common: [&[u8]; 3] = [b" HTTP/1.1\r\nhost: ", authority, USER_AGENT];
+        let get = |what| [b"GET ", prefix, VERSION, what, common[0], common[1], common[2], b"\r\n"];
         Self {
-            next: get("invocation/next"),
-            restore_next: get("restore/next"),
-            post: format!("POST {prefix}/2018-06-01/runtime/").into_bytes(),
-            common: common.into_bytes(),
+            next: put(&get(b"invocation/next")),
+            restore_next: put(&get(b"restore/next")),
+            post: put(&[b"POST ", prefix, VERSION]),
+            common: put(&common),
+            text,
         }
     }
 
     pub(crate) fn next(&self) -> &[u8] {
-        &self.next
+        self.text.get(self.next.clone()).unwrap_or_default()
     }
 
     pub(crate) fn restore_next(&self) -> &[u8] {
-        &self.restore_next
+        self.text.get(self.restore_next.clone()).unwrap_or_default()
     }
 
     /// Writes a head into the end of `place`, right before its body, and gives where it begins. `None` if it doesn't fit.
@@ -88,7 +95,7 @@ impl Api {
     }
 
     fn write(&self, post: &Post<'_>, head: &mut Text<'_>) {
-        head.push(&self.post);
+        head.push(self.text.get(self.post.clone()).unwrap_or_default());
         let kind = match post.what {
             What::Response(id) => {
                 head.push(b"invocation/");
@@ -111,7 +118,7 @@ impl Api {
                 Some(kind)
             }
         };
-        head.push(&self.common);
+        head.push(self.text.get(self.common.clone()).unwrap_or_default());
         if let Some(ErrorKind(kind)) = kind {
             head.push(b"lambda-runtime-function-error-type: ");
             head.push(kind.as_bytes());
@@ -134,6 +141,10 @@ impl Api {
     }
 }
 
+/// What every target begins with.
+const VERSION: &[u8] = b"/2018-06-01/runtime/";
+const USER_AGENT: &[u8] = concat!("\r\nuser-agent: midge-lambda/", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes();
+
 /// What an answer that is streamed is announced with, its trailers included.
 const STREAMED: &[u8] = b"lambda-runtime-function-response-mode: streaming\r\n\
     content-type: application/vnd.awslambda.http-integration-response\r\n\
@@ -144,14 +155,13 @@ const STREAMED: &[u8] = b"lambda-runtime-function-response-mode: streaming\r\n\
 pub(crate) const HEAD_ROOM: usize = 2_048;
 
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, reason = "a test that panics has failed, and says where")]
+#[allow(clippy::indexing_slicing, clippy::panic, reason = "a test that panics has failed, and says where")]
 mod tests {
     use super::{Api, ErrorKind, HEAD_ROOM, Post, What};
     use crate::endpoint::Endpoint;
 
     fn api() -> Api {
-        let authority = "127.0.0.1:9001".to_owned();
-        Api::new(&Endpoint { addresses: Vec::new(), authority, prefix: "/.rt".to_owned() })
+        Api::new(&Endpoint::parse("127.0.0.1:9001/.rt".to_owned()).unwrap_or_else(|error| panic!("{error}")))
     }
 
     #[test]

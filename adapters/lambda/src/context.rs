@@ -3,6 +3,7 @@
 use std::{
     cell::RefCell,
     fmt,
+    mem::ManuallyDrop,
     rc::Rc,
     time::{Duration, Instant},
 };
@@ -25,7 +26,7 @@ use crate::link::Link;
 /// ```
 #[must_use]
 pub fn context() -> Option<Context> {
-    CURRENT.with_borrow(|current| match current {
+    CURRENT.with_borrow(|current| match &**current {
         Some(Current { invocation: Some(invocation), .. }) => Some(Context(Rc::clone(invocation))),
         _ => None,
     })
@@ -165,18 +166,24 @@ pub(crate) fn within<T>(current: Current, work: impl FnOnce() -> T) -> T {
     struct Restore(Option<Current>);
     impl Drop for Restore {
         fn drop(&mut self) {
-            CURRENT.set(self.0.take());
+            swap(self.0.take());
         }
     }
-    let _restore = Restore(CURRENT.replace(Some(current)));
+    let _restore = Restore(swap(Some(current)));
     work()
+}
+
+fn swap(current: Option<Current>) -> Option<Current> {
+    ManuallyDrop::into_inner(CURRENT.replace(ManuallyDrop::new(current)))
 }
 
 /// What runs on this thread; `None` also where the thread itself is ending.
 pub(crate) fn current() -> Option<Current> {
-    CURRENT.try_with(|current| current.try_borrow().ok()?.clone()).ok()?
+    CURRENT.try_with(|current| (**current.try_borrow().ok()?).clone()).ok()?
 }
 
 thread_local! {
-    static CURRENT: RefCell<Option<Current>> = const { RefCell::new(None) };
+    /// Never dropped, since it is empty again whenever [`within`] returns: dropping it at the thread's end would have to be arranged
+    /// with system calls, at its start.
+    static CURRENT: RefCell<ManuallyDrop<Option<Current>>> = const { RefCell::new(ManuallyDrop::new(None)) };
 }

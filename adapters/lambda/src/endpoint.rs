@@ -1,6 +1,9 @@
 //! Where the Runtime API is.
 
-use std::net::{SocketAddr, ToSocketAddrs as _};
+use std::{
+    net::{SocketAddr, ToSocketAddrs as _},
+    ops::Range,
+};
 
 use crate::Error;
 
@@ -8,41 +11,74 @@ use crate::Error;
 /// path before the API's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Endpoint {
-    pub(crate) addresses: Vec<SocketAddr>,
-    /// For `Host`.
-    pub(crate) authority: String,
-    /// Without a slash at its end; empty, as a rule.
-    pub(crate) prefix: String,
+    text: String,
+    authority: Range<usize>,
+    prefix: Range<usize>,
+    addresses: [Option<SocketAddr>; 4],
 }
 
 impl Endpoint {
-    pub(crate) fn parse(text: &str) -> Result<Self, Error> {
-        let bad = |why| Error::Endpoint { given: text.to_owned(), why };
-        let rest = match text.split_once("://") {
-            Some((scheme, rest)) if scheme.eq_ignore_ascii_case("http") => rest,
-            Some(_) => return Err(bad("only http is spoken here")),
-            None => text,
+    pub(crate) fn parse(text: String) -> Result<Self, Error> {
+        match Self::parts(&text) {
+            Ok((authority, prefix, addresses)) => Ok(Self { text, authority, prefix, addresses }),
+            Err(why) => Err(Error::Endpoint { given: text, why }),
+        }
+    }
+
+    /// For `Host`.
+    pub(crate) fn authority(&self) -> &str {
+        self.text.get(self.authority.clone()).unwrap_or_default()
+    }
+
+    /// What stands before the API's own path, without a slash at its end; nothing, as a rule.
+    pub(crate) fn prefix(&self) -> &str {
+        self.text.get(self.prefix.clone()).unwrap_or_default()
+    }
+
+    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+        self.addresses.iter().copied().flatten()
+    }
+
+    fn parts(text: &str) -> Result<Parts, &'static str> {
+        let start = match text.split_once("://") {
+            Some((scheme, _)) if scheme.eq_ignore_ascii_case("http") => scheme.len() + 3,
+            Some(_) => return Err("only http is spoken here"),
+            None => 0,
         };
-        let (authority, prefix) = match rest.find('/') {
-            Some(slash) => rest.split_at(slash),
-            None => (rest, ""),
-        };
+        let rest = text.get(start..).unwrap_or_default();
+        let slash = rest.find('/').unwrap_or(rest.len());
+        let (authority, prefix) = rest.split_at(slash);
         let is_visible = |byte: &u8| byte.is_ascii_graphic() && !matches!(byte, b'?' | b'#' | b'@');
         if authority.is_empty() || !rest.as_bytes().iter().all(is_visible) {
-            return Err(bad("wanted host:port"));
+            return Err("wanted host:port");
+        }
+        let end = start + slash + prefix.trim_end_matches('/').len();
+        Ok((start..start + slash, start + slash..end, Self::resolve(authority)?))
+    }
+
+    fn resolve(authority: &str) -> Result<[Option<SocketAddr>; 4], &'static str> {
+        let mut addresses = [None; 4];
+        // As a rule it is an address.
+        if let Ok(address) = authority.parse() {
+            addresses[0] = Some(address);
+            return Ok(addresses);
         }
         let resolved = match authority.rsplit_once(':') {
             Some((_, port)) if port.bytes().all(|byte| byte.is_ascii_digit()) => authority.to_socket_addrs(),
             _ => (authority, 80).to_socket_addrs(),
         };
-        let addresses: Vec<SocketAddr> = resolved.map_err(|_| bad("the host has no address"))?.collect();
-        let prefix = prefix.trim_end_matches('/').to_owned();
-        Ok(Self { addresses, authority: authority.to_owned(), prefix })
+        let resolved = resolved.map_err(|_| "the host has no address")?;
+        for (place, address) in addresses.iter_mut().zip(resolved) {
+            *place = Some(address);
+        }
+        Ok(addresses)
     }
 }
 
+/// The authority, the prefix, and the addresses.
+type Parts = (Range<usize>, Range<usize>, [Option<SocketAddr>; 4]);
+
 #[cfg(test)]
-#[allow(clippy::indexing_slicing, reason = "a test that panics has failed, and says where")]
 mod tests {
     use super::Endpoint;
     use crate::Error;
@@ -58,16 +94,21 @@ mod tests {
             ("[::1]:9001", "[::1]:9001", ""),
         ];
         for (text, authority, prefix) in cases {
-            match Endpoint::parse(text) {
+            match Endpoint::parse(text.to_owned()) {
                 Ok(endpoint) => {
-                    assert_eq!((&*endpoint.authority, &*endpoint.prefix), (authority, prefix), "{text}");
-                    assert_eq!(endpoint.addresses[0].to_string(), authority, "{text}");
+                    assert_eq!((endpoint.authority(), endpoint.prefix()), (authority, prefix), "{text}");
+                    assert_eq!(
+                        endpoint.addresses().next().map(|address| address.to_string()).as_deref(),
+                        Some(authority),
+                        "{text}"
+                    );
                 }
                 Err(error) => assert_eq!(error.to_string(), "", "{text}"),
             }
         }
-        let portless = Endpoint::parse("127.0.0.1").map(|endpoint| endpoint.addresses[0].port());
-        assert!(matches!(portless, Ok(80)));
+        let portless = Endpoint::parse("127.0.0.1".to_owned())
+            .map(|endpoint| endpoint.addresses().next().map(|address| address.port()));
+        assert!(matches!(portless, Ok(Some(80))));
     }
 
     #[test]
@@ -75,7 +116,7 @@ mod tests {
         for text in
             ["", "http://", "https://127.0.0.1:9001", "/path", "a b:80", "127.0.0.1:9001\r\nx: y", "127.0.0.1:99999"]
         {
-            assert!(matches!(Endpoint::parse(text), Err(Error::Endpoint { .. })), "{text:?}");
+            assert!(matches!(Endpoint::parse(text.to_owned()), Err(Error::Endpoint { .. })), "{text:?}");
         }
     }
 }

@@ -49,6 +49,10 @@ impl Link {
         Self { endpoint, api, stream: RefCell::new(None), stage: Cell::new(Stage::Init) }
     }
 
+    pub(crate) fn endpoint(&self) -> &Endpoint {
+        &self.endpoint
+    }
+
     /// Sends a whole request and reads its answer into `buffer`, of the body at most `limit` bytes. `head` is shown the answer's head.
     ///
     /// A connection that ends before the first byte of the answer is opened once more.
@@ -110,9 +114,14 @@ impl Link {
     }
 
     fn connect(&self) -> io::Result<TcpStream> {
-        let stream = TcpStream::connect(&*self.endpoint.addresses)?;
-        stream.set_nodelay(true)?;
-        Ok(stream)
+        let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in self.endpoint.addresses() {
+            match TcpStream::connect(address) {
+                Ok(stream) => return stream.set_nodelay(true).map(|()| stream),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 }
 

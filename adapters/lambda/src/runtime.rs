@@ -206,8 +206,8 @@ impl Runtime {
     /// As [`Error`] lists. It never returns otherwise.
     pub async fn serve<H: Handler>(self, handler: H) -> Result<Infallible, Error> {
         panic::install();
-        let Started { endpoint, settings, .. } = self.start(|| Ok::<(), Infallible>(()))?.0;
-        Err(Worker::new(endpoint, settings).run(&handler, &Alarm::default()).await)
+        let Started { link, settings, .. } = self.start(|| Ok::<(), Infallible>(()))?.0;
+        Err(Worker::new(link, settings).run(&handler, &Alarm::default()).await)
     }
 
     fn try_run<H, E>(self, init: impl FnOnce() -> Result<H, E>) -> Result<Infallible, Error>
@@ -216,16 +216,16 @@ impl Runtime {
         E: fmt::Display,
     {
         panic::install();
-        let (Started { endpoint, settings, concurrency }, handler) = self.start(init)?;
+        let (Started { link, settings, concurrency }, handler) = self.start(init)?;
         if concurrency <= 1 {
-            return Err(serve_blocking(endpoint, settings, &handler));
+            return Err(serve_blocking(link, settings, &handler));
         }
         // Not scoped: the first loop that gives up ends the process, while the others wait for events.
         let handler = Arc::new(handler);
         let (give_up, gave_up) = mpsc::channel();
         for _ in 0..concurrency {
-            let (handler, endpoint, give_up) = (Arc::clone(&handler), endpoint.clone(), give_up.clone());
-            let serve = move || give_up.send(serve_blocking(endpoint, settings, &*handler));
+            let (handler, endpoint, give_up) = (Arc::clone(&handler), link.endpoint().clone(), give_up.clone());
+            let serve = move || give_up.send(serve_blocking(Rc::new(Link::new(endpoint)), settings, &*handler));
             thread::Builder::new().spawn(serve).map_err(Error::Thread)?;
         }
         drop(give_up);
@@ -235,8 +235,7 @@ impl Runtime {
     /// Everything before the first event.
     fn start<H, E: fmt::Display>(self, init: impl FnOnce() -> Result<H, E>) -> Result<(Started, H), Error> {
         let Self { api, settings, concurrency, snap_start, mut hooks, .. } = self;
-        let endpoint = Endpoint::parse(&api.ok_or(Error::NotInLambda)?)?;
-        let link = Rc::new(Link::new(endpoint.clone()));
+        let link = Rc::new(Link::new(Endpoint::parse(api.ok_or(Error::NotInLambda)?)?));
         let setting_up = SettingUp { link: &link };
         let handler = setting_up.step(What::InitError, ErrorKind::INIT, init).map_err(Error::Init)?;
         if snap_start {
@@ -248,20 +247,20 @@ impl Runtime {
         }
         #[cfg(feature = "signals")]
         self.shutdown.watch()?;
-        Ok((Started { endpoint, settings, concurrency }, handler))
+        Ok((Started { link, settings, concurrency }, handler))
     }
 }
 
 /// What is left to do when a function was set up.
 struct Started {
-    endpoint: Endpoint,
+    link: Rc<Link>,
     settings: Settings,
     concurrency: usize,
 }
 
-fn serve_blocking<H: Handler>(endpoint: Endpoint, settings: Settings, handler: &H) -> Error {
+fn serve_blocking<H: Handler>(link: Rc<Link>, settings: Settings, handler: &H) -> Error {
     let timer = Parking::default();
-    block_on(Worker::new(endpoint, settings).run(handler, &timer), &timer)
+    block_on(Worker::new(link, settings).run(handler, &timer), &timer)
 }
 
 /// Waits until the platform has taken its snapshot, and somebody restored it. The connection that it was asked over belongs to

@@ -5,7 +5,7 @@ use std::{
     pin::pin,
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
     task::{Context, Poll, Wake, Waker},
-    thread::{self, Thread},
+    thread,
     time::Instant,
 };
 
@@ -18,7 +18,7 @@ pub(crate) trait Timer {
     fn clear(&self);
 }
 
-/// The timer of a thread that has nothing to do but this one future: it parks until then.
+/// The timer of a thread that has nothing to do but this one future: it sleeps until then.
 #[derive(Debug, Default)]
 pub(crate) struct Parking(Cell<Option<Instant>>);
 
@@ -32,31 +32,50 @@ impl Timer for Parking {
     }
 }
 
-/// Runs a future on this thread, which parks while it waits: wakers work from other threads.
+/// Runs a future on this thread, which sleeps while it waits: wakers work from other threads.
 pub(crate) fn block_on<F: Future>(future: F, timer: &Parking) -> F::Output {
-    let waker = Waker::from(Arc::new(Unpark(thread::current())));
+    let bell = Arc::new(Bell::default());
+    let waker = Waker::from(Arc::clone(&bell));
     let mut future = pin!(future);
     loop {
         if let Poll::Ready(output) = future.as_mut().poll(&mut Context::from_waker(&waker)) {
             return output;
         }
-        // A wake-up that came meanwhile left a token: then this returns at once. One too many does no harm.
-        match timer.0.get() {
-            Some(at) => thread::park_timeout(at.saturating_duration_since(Instant::now())),
-            None => thread::park(),
-        }
+        bell.wait(timer.0.get());
     }
 }
 
-struct Unpark(Thread);
+/// Wakes one thread. (Its own handle, for `park`, would cost it system calls at its start.)
+#[derive(Default)]
+struct Bell {
+    rung: Mutex<bool>,
+    ringing: Condvar,
+}
 
-impl Wake for Unpark {
+impl Bell {
+    /// Sleeps until it is rung, or was since the last time, or it is `until`.
+    fn wait(&self, until: Option<Instant>) {
+        let mut rung = self.rung.lock().unwrap_or_else(PoisonError::into_inner);
+        while !*rung {
+            let left = until.map(|until| until.saturating_duration_since(Instant::now()));
+            rung = match left {
+                None => self.ringing.wait(rung).unwrap_or_else(PoisonError::into_inner),
+                Some(left) if left.is_zero() => return,
+                Some(left) => self.ringing.wait_timeout(rung, left).unwrap_or_else(PoisonError::into_inner).0,
+            };
+        }
+        *rung = false;
+    }
+}
+
+impl Wake for Bell {
     fn wake(self: Arc<Self>) {
-        self.0.unpark();
+        self.wake_by_ref();
     }
 
     fn wake_by_ref(self: &Arc<Self>) {
-        self.0.unpark();
+        *self.rung.lock().unwrap_or_else(PoisonError::into_inner) = true;
+        self.ringing.notify_one();
     }
 }
 

@@ -22,7 +22,6 @@ use crate::{
     Error,
     api::{ErrorKind, HEAD_ROOM, Post, What},
     context::{Current, Invocation, within},
-    endpoint::Endpoint,
     event::{self, Renderer, Source, TooLarge},
     link::{Link, Lost, Received, Stage},
     log, panic,
@@ -58,9 +57,7 @@ pub(crate) struct Worker {
     link: Rc<Link>,
     settings: Settings,
     region: Region,
-    /// Where an exchange puts its answer together.
-    output: Vec<u8>,
-    table: Vec<Field>,
+    table: [Field; FIELDS],
     state: ExchangeState,
     invocation: Rc<Invocation>,
     /// The origin of [`midge::Instant`]s.
@@ -68,13 +65,12 @@ pub(crate) struct Worker {
 }
 
 impl Worker {
-    pub(crate) fn new(endpoint: Endpoint, settings: Settings) -> Self {
+    pub(crate) fn new(link: Rc<Link>, settings: Settings) -> Self {
         Self {
-            link: Rc::new(Link::new(endpoint)),
+            link,
             settings,
             region: Region::new(),
-            output: vec![0; OUTPUT],
-            table: vec![Field::EMPTY; FIELDS],
+            table: [Field::EMPTY; FIELDS],
             #[cfg(feature = "arena")]
             state: ExchangeState::new().with_arena(settings.arena_bytes),
             #[cfg(not(feature = "arena"))]
@@ -115,7 +111,7 @@ impl Worker {
                 // A handler kept the last one's context.
                 self.invocation = Rc::default();
             }
-            let (input, _) = self.region.parts();
+            let (input, ..) = self.region.parts();
             let Some(invocation) = Rc::get_mut(&mut self.invocation) else { continue };
             let note = |head: &AnswerHead<'_>| note(invocation, head, self.settings.margin);
             let received = self.link.ask(
@@ -146,7 +142,7 @@ impl Worker {
         handler: &H,
         timer: &T,
     ) -> Result<usize, Error> {
-        let (input, out) = self.region.parts();
+        let (input, output, out) = self.region.parts();
         let mut answer_memory = [0; ANSWER_BYTES];
         if self.settings.keep_event
             && let Some(invocation) = Rc::get_mut(&mut self.invocation)
@@ -175,7 +171,7 @@ impl Worker {
             ..RequestContext::default()
         };
         let filled = body.len();
-        let memory = PlainMemory { input: body, filled, state: &mut self.state, output: &mut self.output };
+        let memory = PlainMemory { input: body, filled, state: &mut self.state, output };
         let fields = self.table.get(..event.fields).unwrap_or_default();
         let exchange = Exchange::plain(Head::plain(head, fields, event.head()), memory, &context, &LIMITS);
         let run = Run {
@@ -482,8 +478,6 @@ const BAD_GATEWAY: Status = match Status::new(502) {
 };
 /// The body is in memory whole: a handler may have all of it.
 const LIMITS: Limits = Limits { body_in_memory_bytes: u32::MAX, response_head_bytes: 16_384, ..Limits::DEFAULT };
-/// Bytes in which an exchange puts its answer together, piece by piece.
-const OUTPUT: usize = 32 << 10;
 /// Header fields that an event may have.
 const FIELDS: usize = 256;
 /// Bytes for the answer to a `POST`: its head, and a body of a few words.

@@ -46,6 +46,15 @@ impl InputState {
         trailers: None,
     };
 
+    /// Forgets what was received. What one request's body needs is set when it is turned to.
+    #[inline]
+    pub(crate) fn reset(&mut self) {
+        (self.start, self.end, self.scanned) = (0, 0, 0);
+        self.decoder = Decoder::Length(0);
+        self.trailers = None;
+        self.ended = false;
+    }
+
     /// Turns to the body of a request whose head is behind it: from now on, offsets count from the head's end, and
     /// [`InputState::leave`] ends that.
     #[inline]

@@ -51,6 +51,12 @@ impl OutputState {
         usual: false,
     };
 
+    /// Forgets what was written. What one answer needs is set when it is turned to.
+    #[inline]
+    pub(crate) fn reset(&mut self) {
+        (self.sent, self.committed) = (0, 0);
+    }
+
     /// Turns to another answer, behind what is there of the answers before it.
     #[inline]
     pub(crate) fn enter(&mut self, form: Form) {
