@@ -56,7 +56,9 @@ impl Fake {
 
     /// Something else on a thread of its own.
     pub fn beside(&self, run: impl FnOnce() -> ExitCode + Send + 'static) -> Running {
-        Running(thread::spawn(run))
+        let (send, ended) = mpsc::channel();
+        thread::spawn(move || send.send(run()));
+        Running(ended)
     }
 
     /// The runtime's next connection.
@@ -97,12 +99,13 @@ impl Drop for Fake {
 }
 
 /// A runtime that runs.
-pub struct Running(JoinHandle<ExitCode>);
+pub struct Running(Receiver<ExitCode>);
 
 impl Running {
     /// Waits for its end.
     pub fn fails(self) {
-        assert_eq!(format!("{:?}", self.0.join().unwrap()), format!("{:?}", ExitCode::FAILURE));
+        let ended = self.0.recv_timeout(PATIENCE).expect("the runtime gives up");
+        assert_eq!(format!("{ended:?}"), format!("{:?}", ExitCode::FAILURE));
     }
 }
 

@@ -23,6 +23,7 @@ import { worker, durableObject } from "./midge.js";
 import { calls } from "./calls.js";
 ${body}`,
     "midge.js": fs.readFileSync(path.join(shim, "midge.js")),
+    "handle.js": fs.readFileSync(path.join(shim, "handle.js")),
     "calls.js": fs.readFileSync(path.join(shim, "calls.js")),
     "module.wasm": fs.readFileSync(path.join(wasm, module)),
   };
@@ -59,6 +60,9 @@ export async function start(services, { dir = fs.mkdtempSync(path.join(os.tmpdir
   const file = path.join(dir, "config.capnp");
   fs.writeFileSync(file, text);
   const child = spawn(workerd.default ?? workerd, ["serve", "--experimental", "--control-fd=3", file], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
+  // Whoever ends the tests ends it too.
+  process.once("exit", () => child.kill("SIGKILL"));
+  for (const signal of ["SIGTERM", "SIGINT"]) if (!process.listenerCount(signal)) process.once(signal, () => process.exit(1));
   const log = { text: "" };
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => { log.text += data; });
   /** @type {Record<string, number>} */

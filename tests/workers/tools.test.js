@@ -104,6 +104,10 @@ describe("wrangler", () => {
     for (const [name, check] of [
       ["worker", async (url) => {
         assert.equal(await (await fetch(`${url}/`)).text(), "Hello from midge!\n");
+        // Of the request's fields, it has asked for this one.
+        const made = await fetch(`${url}/users`, { method: "POST", headers: { "content-type": "application/x-ada" }, body: "Ada" });
+        assert.equal(made.status, 201);
+        assert.equal(made.headers.get("content-type"), "application/x-ada");
         assert.equal((await fetch(`${url}/notes/a`, { method: "PUT", body: "a note" })).status, 204);
         assert.equal(await (await fetch(`${url}/notes/a`)).text(), "a note");
       }],

@@ -91,6 +91,9 @@ describe("the shim", () => {
       assert.equal(answer.status, 500);
       await fetch(new Request("http://a/"), {}, ctx);
       assert.equal(instances.length, 2);
+      const keepsNone = worker(app, { calls, idle: 0 });
+      for (let turn = 0; turn < 3; turn++) await keepsNone.fetch(new Request("http://a/"), {}, ctx);
+      assert.equal(instances.length, 5);
     } finally {
       WebAssembly.Instance = Instance;
     }
@@ -205,10 +208,12 @@ describe("a hostile host", () => {
   });
 
   test("an instance can't be entered from within an import", () => {
-    let inner;
-    const host = hostile(app, { request: "GET a /", respond: () => (inner = host.instance.exports.midge_poll(), 0) });
+    const inner = [];
+    const host = hostile(app, { request: "GET a /", respond: () => (inner.push(host.instance.exports.midge_poll(), host.instance.exports.midge_start(0)), 0) });
     assert.equal(host.run(), 1);
-    assert.equal(inner, 3);
+    assert.deepEqual(inner, [3, 3]);
+    assert.equal(host.run(), 1);
+    assert.deepEqual(host.seen.writes.map(String), ["hello", "hello"]);
   });
 
   test("the shim gives an error for every range that is none", () => {

@@ -56,7 +56,7 @@ impl ErrorKind {
 impl Api {
     pub(crate) fn new(endpoint: &Endpoint) -> Self {
         let (authority, prefix) = (endpoint.authority().as_bytes(), endpoint.prefix().as_bytes());
-        let mut text = Vec::with_capacity(512);
+        let mut text = Vec::with_capacity(1_200);
         let mut put = |parts: &[&[u8]]| {
             let start = text.len();
             parts.iter().for_each(|part| text.extend_from_slice(part));
@@ -83,14 +83,14 @@ impl Api {
 
     /// Writes a head into the end of `place`, right before its body, and gives where it begins. `None` if it doesn't fit.
     pub(crate) fn post_before(&self, post: &Post<'_>, place: &mut [u8]) -> Option<usize> {
-        let mut scratch = [0; HEAD_ROOM];
-        let mut head = Text::new(&mut scratch);
+        let mut head = Text::new(place);
         self.write(post, &mut head);
-        let start = place.len().checked_sub(head.as_bytes().len())?;
         if head.is_cut() {
             return None;
         }
-        place.get_mut(start..)?.copy_from_slice(head.as_bytes());
+        let length = head.as_bytes().len();
+        let start = place.len() - length;
+        place.copy_within(..length, start);
         Some(start)
     }
 

@@ -8,7 +8,7 @@ use std::{
 
 use midge::{AnswerBody, AnswerError, AnswerHead, AnswerPiece, Field, Limits};
 
-use crate::{Error, api::Api, endpoint::Endpoint};
+use crate::{Error, api::Api, endpoint::Endpoint, panic::Message};
 
 /// A keep-alive connection with blocking calls. It is opened when it is first needed, and again after it was closed.
 #[derive(Debug)]
@@ -18,6 +18,8 @@ pub(crate) struct Link {
     stream: RefCell<Option<TcpStream>>,
     /// What the thread is doing: a panic is reported accordingly.
     pub(crate) stage: Cell<Stage>,
+    /// The message of its thread's last panic.
+    pub(crate) panic: RefCell<Message>,
 }
 
 /// How far things have come on a connection's thread.
@@ -46,7 +48,13 @@ pub(crate) struct Received {
 impl Link {
     pub(crate) fn new(endpoint: Endpoint) -> Self {
         let api = Api::new(&endpoint);
-        Self { endpoint, api, stream: RefCell::new(None), stage: Cell::new(Stage::Init) }
+        Self {
+            endpoint,
+            api,
+            stream: RefCell::new(None),
+            stage: Cell::new(Stage::Init),
+            panic: RefCell::new(Message::new()),
+        }
     }
 
     pub(crate) fn endpoint(&self) -> &Endpoint {

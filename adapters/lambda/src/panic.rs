@@ -1,7 +1,6 @@
 //! A panic becomes an error report, from memory that is there already, and also where it aborts the process.
 
 use std::{
-    cell::RefCell,
     fmt,
     panic::{self, PanicHookInfo},
     sync::Once,
@@ -24,13 +23,16 @@ pub(crate) fn install() {
     INSTALLED.call_once(|| {
         let previous = panic::take_hook();
         panic::set_hook(Box::new(move |info| {
-            note(info);
+            let current = current();
+            if let Some(current) = &current {
+                note(current, info);
+            }
             // To the log first: what comes next may fail.
             previous(info);
             if cfg!(panic = "abort")
-                && let Some(current) = current()
+                && let Some(current) = &current
             {
-                report_current(&current);
+                report_current(current);
             }
         }));
     });
@@ -38,15 +40,16 @@ pub(crate) fn install() {
 
 /// Reports the panic that was noted on this thread.
 pub(crate) fn report(link: &Link, what: What<'_>, invocation_id: Option<&str>) -> Result<Received, Error> {
-    with_memory(|memory| {
-        let (message, memory) = (&memory.message, &mut memory.report);
-        post_error(link, what, ErrorKind::PANIC, invocation_id, message, memory)
-    })
+    let mut memory = [0; REPORT_BYTES];
+    with_message(link, |message| post_error(link, what, ErrorKind::PANIC, invocation_id, message, &mut memory))
 }
 
 /// The message of the panic that was noted on this thread, given to `work`.
-pub(crate) fn with_message<T>(work: impl FnOnce(&dyn fmt::Display) -> T) -> T {
-    MEMORY.with_borrow(|memory| work(&memory.message))
+pub(crate) fn with_message<T>(link: &Link, work: impl FnOnce(&dyn fmt::Display) -> T) -> T {
+    match link.panic.try_borrow() {
+        Ok(message) => work(&*message),
+        Err(_) => work(&"a panic"),
+    }
 }
 
 /// Reports a failure of any kind. The answer is read into `memory` too, which has to hold [`REPORT_BYTES`].
@@ -78,15 +81,19 @@ fn report_current(current: &Current) {
             let what = What::InvocationError(request_id, ErrorKind::PANIC);
             report(link, what, invocation.invocation_id()).map(|_| ())
         }
-        (Stage::Streaming, Some(_)) => with_memory(|Memory { message, report }| {
-            stream::fail(link, ErrorKind::PANIC, message, report)?;
-            // The platform is to have read it before the process, and with it the connection, is gone.
-            link.receive(report, 0, &mut |_| {}).map(|_| ()).map_err(Error::from)
-        }),
+        (Stage::Streaming, Some(_)) => {
+            let mut memory = [0; REPORT_BYTES];
+            with_message(link, |message| stream::fail(link, ErrorKind::PANIC, message, &mut memory))
+                // The platform is to have read it before the process, and with it the connection, is gone.
+                .and_then(|()| link.receive(&mut memory, 0, &mut |_| {}))
+                .map(|_| ())
+                .map_err(Error::from)
+        }
     };
 }
 
-fn note(info: &PanicHookInfo<'_>) {
+/// Notes the panic's message where its thread's connection is.
+fn note(current: &Current, info: &PanicHookInfo<'_>) {
     let payload = info.payload();
     let text = match (payload.downcast_ref::<&str>(), payload.downcast_ref::<String>()) {
         (Some(text), _) => text,
@@ -94,32 +101,26 @@ fn note(info: &PanicHookInfo<'_>) {
         (None, None) => "a panic without text",
     };
     // A panic within a panic's report leaves the first one's message.
-    let _ = MEMORY.try_with(|memory| {
-        if let Ok(mut memory) = memory.try_borrow_mut() {
-            match info.location() {
-                Some(location) => memory.message.set(format_args!("{text} ({location})")),
-                None => memory.message.set(format_args!("{text}")),
-            }
+    if let Ok(mut message) = current.link.panic.try_borrow_mut() {
+        match info.location() {
+            Some(location) => message.set(format_args!("{text} ({location})")),
+            None => message.set(format_args!("{text}")),
         }
-    });
-}
-
-fn with_memory<T>(work: impl FnOnce(&mut Memory) -> T) -> T {
-    MEMORY.with_borrow_mut(work)
-}
-
-struct Memory {
-    message: Message,
-    report: [u8; REPORT_BYTES],
+    }
 }
 
 /// A panic's message, as much of it as there is room for.
-struct Message {
+#[derive(Debug)]
+pub(crate) struct Message {
     bytes: [u8; 1_024],
     length: usize,
 }
 
 impl Message {
+    pub(crate) const fn new() -> Self {
+        Self { bytes: [0; 1_024], length: 0 }
+    }
+
     fn set(&mut self, text: fmt::Arguments<'_>) {
         let mut place = Text::new(&mut self.bytes);
         let _ = fmt::write(&mut place, text);
@@ -133,12 +134,6 @@ impl fmt::Display for Message {
     }
 }
 
-thread_local! {
-    static MEMORY: RefCell<Memory> = const {
-        RefCell::new(Memory { message: Message { bytes: [0; 1_024], length: 0 }, report: [0; REPORT_BYTES] })
-    };
-}
-
 /// Bytes of the longest error document.
 const DOCUMENT_BYTES: usize = 4_096;
 /// What [`post_error`] works in: the request, and the answer's head.
@@ -150,7 +145,7 @@ mod tests {
 
     #[test]
     fn a_long_message_is_cut_between_characters() {
-        let mut message = Message { bytes: [0; 1_024], length: 0 };
+        let mut message = Message::new();
         message.set(format_args!("x{}", "é".repeat(1_000)));
         assert_eq!(message.to_string(), format!("x{}", "é".repeat(511)));
         message.set(format_args!("short"));

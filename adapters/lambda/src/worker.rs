@@ -59,7 +59,8 @@ pub(crate) struct Worker {
     region: Region,
     table: [Field; FIELDS],
     state: ExchangeState,
-    invocation: Rc<Invocation>,
+    /// What the platform said of the last invocation; nothing before the first.
+    invocation: Option<Rc<Invocation>>,
     /// The origin of [`midge::Instant`]s.
     epoch: Instant,
 }
@@ -75,7 +76,7 @@ impl Worker {
             state: ExchangeState::new().with_arena(settings.arena_bytes),
             #[cfg(not(feature = "arena"))]
             state: ExchangeState::new(),
-            invocation: Rc::default(),
+            invocation: None,
             epoch: Instant::now(),
         }
     }
@@ -107,13 +108,13 @@ impl Worker {
     fn next(&mut self) -> Result<Received, Error> {
         let mut pause = FIRST_PAUSE;
         loop {
-            if Rc::get_mut(&mut self.invocation).is_none() {
-                // A handler kept the last one's context.
-                self.invocation = Rc::default();
-            }
             let (input, ..) = self.region.parts();
-            let Some(invocation) = Rc::get_mut(&mut self.invocation) else { continue };
-            let note = |head: &AnswerHead<'_>| note(invocation, head, self.settings.margin);
+            let (last, margin) = (&mut self.invocation, self.settings.margin);
+            let note = |head: &AnswerHead<'_>| {
+                if let Some(invocation) = emptied(last) {
+                    note(invocation, head, margin);
+                }
+            };
             let received = self.link.ask(
                 self.link.api.next(),
                 input.get_mut(EVENT_ROOM..).unwrap_or_default(),
@@ -121,7 +122,7 @@ impl Worker {
                 note,
             )?;
             match received.status {
-                200 if self.invocation.request_id.is_empty() => {
+                200 if self.invocation().request_id.is_empty() => {
                     return Err(Error::Field("Lambda-Runtime-Aws-Request-Id"));
                 }
                 200 => return Ok(received),
@@ -143,9 +144,9 @@ impl Worker {
         timer: &T,
     ) -> Result<usize, Error> {
         let (input, output, out) = self.region.parts();
-        let mut answer_memory = [0; ANSWER_BYTES];
+        let (out, answer_memory) = out.split_at_mut_checked(HEAD_ROOM + MAX_ANSWER).unwrap_or_default();
         if self.settings.keep_event
-            && let Some(invocation) = Rc::get_mut(&mut self.invocation)
+            && let Some(invocation) = self.invocation.as_mut().and_then(Rc::get_mut)
         {
             invocation.event.extend_from_slice(input.get(at..at + length).unwrap_or_default());
         }
@@ -157,10 +158,10 @@ impl Worker {
             }
         };
         let (head, body, tail) = event.split(input);
-        if let Some(invocation) = Rc::get_mut(&mut self.invocation) {
+        if let Some(invocation) = self.invocation.as_mut().and_then(Rc::get_mut) {
             invocation.request_context.extend_from_slice(event.request_context(head, tail));
         }
-        let invocation = Rc::clone(&self.invocation);
+        let invocation = self.invocation.clone().unwrap_or_default();
         let deadline = invocation.deadline;
         let until_epoch = |at: Instant| at.saturating_duration_since(self.epoch).as_millis();
         let context = RequestContext {
@@ -185,13 +186,13 @@ impl Worker {
         let received = if self.settings.streaming {
             match run.streamed(handler, Stream::new(&self.link, &invocation, event.source, out)).await {
                 Answered::Sent => {
-                    let received = self.link.receive(&mut answer_memory, 0, &mut |_| {});
+                    let received = self.link.receive(answer_memory, 0, &mut |_| {});
                     self.link.close();
                     received
                 }
                 Answered::Lost(lost) => {
                     // The platform may have said why it takes no more of it.
-                    let received = self.link.receive(&mut answer_memory, 0, &mut |_| {}).map_err(|_| lost);
+                    let received = self.link.receive(answer_memory, 0, &mut |_| {}).map_err(|_| lost);
                     self.link.close();
                     received
                 }
@@ -207,7 +208,7 @@ impl Worker {
             let head = out.get_mut(..HEAD_ROOM).unwrap_or_default();
             let Some(start) = self.link.api.post_before(&post, head) else { return Err(Error::Field("request id")) };
             let request = out.get(start..HEAD_ROOM + length).unwrap_or_default();
-            let status = self.link.ask(request, &mut answer_memory, 0, |_| {})?.status;
+            let status = self.link.ask(request, answer_memory, 0, |_| {})?.status;
             verdict("POST /response", status)?;
             return Ok(length);
         };
@@ -219,23 +220,37 @@ impl Worker {
         Ok(0)
     }
 
+    fn invocation(&self) -> Rc<Invocation> {
+        self.invocation.clone().unwrap_or_default()
+    }
+
     /// Reports an event that the handler is not shown.
     #[cold]
     fn refuse(&self, kind: ErrorKind, message: &dyn fmt::Display) -> Result<(), Error> {
         log(format_args!("{message}"));
-        let what = What::InvocationError(&self.invocation.request_id, kind);
+        let invocation = self.invocation();
+        let what = What::InvocationError(&invocation.request_id, kind);
         let mut memory = [0; panic::REPORT_BYTES];
-        let invocation_id = self.invocation.invocation_id();
+        let invocation_id = invocation.invocation_id();
         let received = panic::post_error(&self.link, what, kind, invocation_id, message, &mut memory)?;
         verdict("POST /error", received.status)
     }
 
     #[cold]
     fn report_panic(&self) -> Result<(), Error> {
-        let what = What::InvocationError(&self.invocation.request_id, ErrorKind::PANIC);
-        let received = panic::report(&self.link, what, self.invocation.invocation_id())?;
+        let invocation = self.invocation();
+        let what = What::InvocationError(&invocation.request_id, ErrorKind::PANIC);
+        let received = panic::report(&self.link, what, invocation.invocation_id())?;
         verdict("POST /error", received.status)
     }
+}
+
+/// The last invocation's memory, or other memory if a handler kept that one's context.
+fn emptied(last: &mut Option<Rc<Invocation>>) -> Option<&mut Invocation> {
+    if last.as_mut().and_then(Rc::get_mut).is_none() {
+        *last = Some(Rc::default());
+    }
+    last.as_mut().and_then(Rc::get_mut)
 }
 
 /// Takes in what the platform says of an invocation.
@@ -360,7 +375,7 @@ impl<'x, T: Timer> Run<'x, T> {
             Outcome::Late => (Err(late()), ErrorKind::TIMEOUT),
             Outcome::Lost(lost) => return Answered::Lost(lost),
             Outcome::Panicked if answer.has_begun() => {
-                let failed = panic::with_message(|message| answer.fail(ErrorKind::PANIC, message));
+                let failed = panic::with_message(&self.current.link, |message| answer.fail(ErrorKind::PANIC, message));
                 return failed.map_or_else(Answered::Lost, |()| Answered::Sent);
             }
             Outcome::Panicked => return Answered::Panicked,
@@ -480,8 +495,6 @@ const BAD_GATEWAY: Status = match Status::new(502) {
 const LIMITS: Limits = Limits { body_in_memory_bytes: u32::MAX, response_head_bytes: 16_384, ..Limits::DEFAULT };
 /// Header fields that an event may have.
 const FIELDS: usize = 256;
-/// Bytes for the answer to a `POST`: its head, and a body of a few words.
-const ANSWER_BYTES: usize = 8_192;
 /// A deadline further away than this is an emulator's.
 const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the loop waits after an empty answer, and at most after several.

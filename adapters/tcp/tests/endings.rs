@@ -7,10 +7,11 @@ mod common;
 use std::{
     io::{self, Read as _, Write as _},
     net::Shutdown,
+    time::Duration,
 };
 
 use common::{Client, Gate, beside, server};
-use midge::{Failure, Request, Response, Sent};
+use midge::{Failure, Limits, Request, Response, Sent};
 
 #[test]
 fn with_the_table_full_the_connection_that_was_idle_longest_makes_room() {
@@ -37,6 +38,52 @@ fn with_the_table_full_the_connection_that_was_idle_longest_makes_room() {
         assert_eq!(second.get("/").body, "served");
         gate.open();
         assert_eq!(busy.answer().unwrap().body, "served");
+    })
+    .unwrap();
+}
+
+#[test]
+fn idle_connections_are_closed_in_time_though_a_busy_one_is_older() {
+    let gate = Gate::default();
+    let handler = async |request: Request<'_>, response: Response<'_>| {
+        if request.path() == "/wait" {
+            gate.pass().await;
+        }
+        response.status(200).body(b"served").await
+    };
+    let (server, address) = server();
+    let limits = Limits { idle_time: Duration::from_millis(50), ..Limits::DEFAULT };
+    beside(server.limits(limits), handler, || {
+        let mut busy = Client::connect(address);
+        busy.ask("/wait");
+        gate.wait_for(1);
+        for _ in 0..3 {
+            let mut idle = Client::connect(address);
+            idle.ask("/");
+            assert_eq!(idle.answer().unwrap().body, "served");
+            // Against hanging only.
+            idle.reader.get_ref().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+            assert_eq!(idle.reader.read(&mut [0]).unwrap(), 0);
+        }
+        // By now it would have been idle for too long itself.
+        gate.open();
+        assert_eq!(busy.answer().unwrap().body, "served");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_head_that_does_not_come_is_given_up_at_its_deadline() {
+    let handler = async |_: Request<'_>, response: Response<'_>| response.status(204).empty().await;
+    let (server, address) = server();
+    let limits = Limits { head_time: Duration::from_millis(50), ..Limits::DEFAULT };
+    beside(server.limits(limits), handler, || {
+        let mut slow = Client::connect(address);
+        slow.send("GET / HT");
+        // Against hanging only.
+        slow.reader.get_ref().set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+        assert_eq!(slow.answer().unwrap().status(), 408);
+        assert_eq!(Client::connect(address).get("/").status(), 204);
     })
     .unwrap();
 }

@@ -17,7 +17,7 @@ use std::{
 };
 
 use common::{Client, Gate, beside, server};
-use midge::{Failure, Handler, Request, Response, Sent};
+use midge::{Failure, Handler, Limits, Request, Response, Sent};
 use midge_tcp::Server;
 
 async fn hello(_request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
@@ -359,7 +359,9 @@ fn answers_that_wait_for_the_client_are_kept() {
 #[test]
 fn slow_heads_give_their_slot_to_complete_requests() {
     let (server, address) = server();
-    beside(server.slots(2), hello, || {
+    // By themselves they would have all the time in the world.
+    let limits = Limits { head_time: Duration::from_secs(3_600), ..Limits::DEFAULT };
+    beside(server.slots(2).limits(limits), hello, || {
         let mut slow: Vec<_> = (0..6).map(|_| Client::connect(address)).collect();
         for client in &mut slow {
             client.send("GET / HT");

@@ -1,5 +1,7 @@
 // The host side of midge-workers: instances, requests, answers. ABI.md describes what crosses; calls.js has the calls.
 
+import { Handle, length } from "./handle.js";
+
 /** The ABI that this shim speaks. */
 export const ABI = 1;
 
@@ -369,108 +371,11 @@ export class Served {
   }
 }
 
-/** What a host call gives, or a message whose body is read. */
-export class Handle {
-  /** @param {Served} owner @param {any} [source] */
-  constructor(owner, source) {
-    this.owner = owner;
-    /** A Request, Response or R2 object: something with a body. @type {any} */
-    this.source = source;
-    this.result = EAGAIN;
-    /** @type {Uint8Array} */
-    this.bytes = NOTHING;
-    /** @type {Uint8Array[]} */
-    this.rows = [];
-    this.row = 0;
-    /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
-    this.reader = undefined;
-    /** @type {Uint8Array} */
-    this.chunk = NOTHING;
-    this.reading = false;
-    this.ended = false;
-    /** @type {unknown} */
-    this.error = undefined;
-  }
-
-  /** Takes in what an operation gave. @param {any} value */
-  settle(value) {
-    if (value === null || value === undefined) this.result = ENOENT;
-    else if (typeof value === "number" || typeof value === "boolean") this.result = Number(value);
-    else if (typeof value === "string") this.settle(encoder.encode(value));
-    else if (value instanceof ArrayBuffer) this.settle(new Uint8Array(value));
-    else if (ArrayBuffer.isView(value)) {
-      this.bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-      this.result = this.bytes.length;
-    } else if (value.rows) {
-      this.rows = value.rows;
-      this.settle(value.value);
-    } else {
-      this.source = value;
-      this.result = value.status ?? value.size ?? 0;
-    }
-  }
-
-  /** @param {any} error */
-  reject(error) {
-    this.result = error?.errno ?? EIO;
-    if (this.result === EIO) console.error(String(error));
-  }
-
-  /** @param {Uint8Array} place */
-  read(place) {
-    if (this.chunk.length) return this.copy(place);
-    if (this.error) return EIO;
-    if (this.reading) return EAGAIN;
-    if (this.ended) return 0;
-    this.reading = true;
-    this.owner.wait(this.next(place.length));
-    return EAGAIN;
-  }
-
-  /** Has the next chunk come in: the whole body, if it is known to fit into `room`. @param {number} room */
-  async next(room) {
-    try {
-      const source = this.source;
-      if (!this.reader && source?.arrayBuffer && length(source) <= room) {
-        this.chunk = new Uint8Array(await source.arrayBuffer());
-        this.ended = true;
-      } else {
-        this.reader ??= (source?.body ?? source)?.getReader?.();
-        const { value, done } = this.reader ? await this.reader.read() : { value: undefined, done: true };
-        this.chunk = value ?? NOTHING;
-        this.ended = done;
-      }
-    } catch (error) {
-      this.error = error ?? true;
-    }
-    this.reading = false;
-  }
-
-  /** @param {Uint8Array} place */
-  copy(place) {
-    const count = Math.min(place.length, this.chunk.length);
-    place.set(this.chunk.subarray(0, count));
-    this.chunk = this.chunk.subarray(count);
-    return count;
-  }
-
-  cancel() {
-    this.reader?.cancel().catch(() => {});
-  }
-}
-
 /** @param {Uint8Array} a @param {Uint8Array} b */
 function same(a, b) {
   if (a.length !== b.length) return false;
   for (let at = 0; at < a.length; at++) if (a[at] !== b[at]) return false;
   return true;
-}
-
-/** Length of a message's body: 0 without one, infinite if it isn't known. @param {any} message @returns {number} */
-function length(message) {
-  if (!message.body) return 0;
-  const field = message.headers?.get("content-length");
-  return field && /^\d+$/.test(field) ? Number(field) : Infinity;
 }
 
 /** What the program calls. None of it throws: that would leave the program's stack where it stood. @param {Instance} instance */
@@ -647,7 +552,6 @@ const CUT = 2;
 const LEFT = Symbol("left");
 /** What a deadline settles with. */
 export const LATE = Symbol("late");
-const NOTHING = new Uint8Array(0);
 /** @type {never[]} */
 const EMPTY = [];
 const NULL_BODY = new Set(/** @type {unknown[]} */ ([101, 204, 205, 304]));

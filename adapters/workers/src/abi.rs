@@ -288,6 +288,8 @@ pub struct Task<const SIZE: usize> {
     place: UnsafeCell<MaybeUninit<Place<SIZE>>>,
     /// How to poll what is there; `None` while nothing is.
     poll: Cell<Option<PollFn>>,
+    /// Set while it is polled: a host that enters again from within an import finds the place taken. After a trap it stays so.
+    entered: Cell<bool>,
 }
 
 #[repr(C, align(16))]
@@ -303,16 +305,16 @@ impl<const SIZE: usize> Task<SIZE> {
     #[must_use]
     #[allow(clippy::new_without_default, reason = "it is made in a static")]
     pub const fn new() -> Self {
-        Self { place: UnsafeCell::new(MaybeUninit::uninit()), poll: Cell::new(None) }
+        Self { place: UnsafeCell::new(MaybeUninit::uninit()), poll: Cell::new(None), entered: Cell::new(false) }
     }
 
     /// Puts the future that `make` makes into the place and polls it. Refused while another one is there.
     pub fn start<A, F: Future<Output = u32> + 'static>(&'static self, make: impl FnOnce(A) -> F, argument: A) -> u32 {
         const { assert!(size_of::<F>() <= SIZE && align_of::<F>() <= align_of::<Place<SIZE>>(), "the place is too small") };
-        if self.poll.get().is_some() {
+        if self.entered.get() || self.poll.get().is_some() {
             return REFUSED;
         }
-        // SAFETY: the place is large and aligned enough (asserted above), and empty.
+        // SAFETY: the place is large and aligned enough (asserted above), empty, and not being polled.
         unsafe { self.place.get().cast::<F>().write(make(argument)) };
         self.poll.set(Some(poll_in_place::<F>));
         self.poll()
@@ -320,16 +322,21 @@ impl<const SIZE: usize> Task<SIZE> {
 
     /// Polls the future that is there; drops it in place once it is done.
     pub fn poll(&'static self) -> u32 {
-        // Taken out while it runs: a host that enters again finds nothing to poll.
-        let Some(poll) = self.poll.take() else { return REFUSED };
+        let Some(poll) = self.poll.get() else { return REFUSED };
+        if self.entered.replace(true) {
+            return REFUSED;
+        }
         let mut context = Context::from_waker(Waker::noop());
-        // SAFETY: `poll` was set together with the future that is in the place, which is static and so never moves.
-        match unsafe { poll(self.place.get().cast(), &mut context) } {
-            Poll::Pending => {
-                self.poll.set(Some(poll));
-                PENDING
+        // SAFETY: `poll` was set together with the future that is in the place, which is static and so never moves; `entered` says that
+        // nothing else refers to it.
+        let result = unsafe { poll(self.place.get().cast(), &mut context) };
+        self.entered.set(false);
+        match result {
+            Poll::Pending => PENDING,
+            Poll::Ready(state) => {
+                self.poll.set(None);
+                state
             }
-            Poll::Ready(state) => state,
         }
     }
 }

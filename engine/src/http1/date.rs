@@ -118,14 +118,14 @@ mod tests {
     #[test]
     fn every_day_follows_the_one_before() {
         let lengths = |year: u64| {
-            let leap = (year % 4 == 0 && year % 100 != 0) || year % 400 == 0;
+            let leap = (year.is_multiple_of(4) && !year.is_multiple_of(100)) || year.is_multiple_of(400);
             [31, 28 + u64::from(leap), 31, 30, 31, 30, 31, 31, 30, 31, 30, 31]
         };
         let (mut year, mut month, mut day) = (1970, 0, 1);
         for days in 0..LAST_SECOND / 86_400 {
             assert_eq!(civil(days), (year, month, day));
             day += 1;
-            if day > lengths(year)[month as usize] {
+            if Some(&day) > lengths(year).get(month as usize) {
                 (month, day) = (month + 1, 1);
             }
             if month == 12 {
