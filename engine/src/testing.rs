@@ -73,7 +73,8 @@ pub fn call<'s, H: Handler>(handler: &H, request: &[u8], scratch: &'s mut Scratc
     if full {
         return Err(CallError::TooLarge);
     }
-    Answer::parse(scratch.answer.get_mut(..written).unwrap_or_default(), &mut scratch.fields)
+    let answer = scratch.answer.get_mut(..written).unwrap_or_default();
+    Answer::parse(answer, request.starts_with(b"HEAD "), &mut scratch.fields)
 }
 
 /// Why a call gave no answer.
@@ -148,7 +149,7 @@ impl<'s> Answer<'s> {
         self.rest
     }
 
-    fn parse(bytes: &'s mut [u8], table: &'s mut [Field]) -> Result<Self, CallError> {
+    fn parse(bytes: &'s mut [u8], is_head: bool, table: &'s mut [Field]) -> Result<Self, CallError> {
         let (mut interims, mut interim_count) = ([0; MAX_INTERIMS], 0);
         let mut bytes = bytes;
         loop {
@@ -163,7 +164,7 @@ impl<'s> Answer<'s> {
                 continue;
             }
             let fields = Fields::new(head, table.get(..section.count).unwrap_or_default());
-            let (body, rest) = read_body(status, fields, behind).ok_or(CallError::Incomplete)?;
+            let (body, rest) = read_body(status, is_head, fields, behind).ok_or(CallError::Incomplete)?;
             return Ok(Self { status, interims, interim_count, fields, body, rest });
         }
     }
@@ -178,7 +179,10 @@ fn read_head(bytes: &[u8], table: &mut [Field]) -> Option<(u16, fields::Section)
 }
 
 /// The answer's body, and what stands behind it.
-fn read_body<'s>(status: u16, fields: Fields<'_>, behind: &'s mut [u8]) -> Option<(&'s [u8], &'s [u8])> {
+fn read_body<'s>(status: u16, is_head: bool, fields: Fields<'_>, behind: &'s mut [u8]) -> Option<(&'s [u8], &'s [u8])> {
+    if is_head || status == 204 || status == 304 {
+        return Some((&[], behind));
+    }
     if fields.get("transfer-encoding").is_some() {
         let (decoded, end) = decode_chunks(behind)?;
         let (front, rest) = behind.split_at(end);
@@ -186,11 +190,9 @@ fn read_body<'s>(status: u16, fields: Fields<'_>, behind: &'s mut [u8]) -> Optio
     }
     let length = match fields.get("content-length") {
         Some(value) => core::str::from_utf8(value).ok()?.parse().ok()?,
-        None if status == 204 || status == 304 => 0,
         None => behind.len(),
     };
-    // Of an answer to HEAD there is a length and no body.
-    Some(behind.split_at(if behind.is_empty() { 0 } else { length.min(behind.len()) }))
+    behind.split_at_checked(length)
 }
 
 /// Decodes a chunked body in place: its length, and where it ended. Trailers are passed over.
