@@ -142,7 +142,7 @@ impl Client {
     }
 }
 
-const GREETING: &str = "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/plain; charset=utf-8\"},\"body\":\"Hello from \
+const GREETING: &str = "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/plain; charset=utf-8\"},\"cookies\":[],\"body\":\"Hello from \
                         midge!\\n\",\"isBase64Encoded\":false}";
 
 #[test]
@@ -349,7 +349,8 @@ fn an_invocation_takes_four_system_calls() {
     let calls = system_calls(100, |_, api| {
         api.invoke("8476a536-e9f4-11e8-9739-2dfe598c3fcd", event("GET", "/"));
     });
-    assert_eq!(per_invocation(&calls), [4; 100], "{calls:#?}");
+    // The first one fills memory that the others find there.
+    assert_eq!(per_invocation(&calls)[1..], [4; 99], "{calls:#?}");
     let start = calls.iter().position(|call| call.contains("\"GET /")).unwrap() + 1;
     println!("{start} system calls from exec to the first /next");
     assert!(start <= 30, "{start}: {:#?}", &calls[..start]);

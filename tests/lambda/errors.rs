@@ -46,7 +46,7 @@ fn answered(path: &str, expected: &str) {
 
 fn plain(status: u16, text: &str) -> String {
     format!(
-        "{{\"statusCode\":{status},\"headers\":{{\"content-type\":\"text/plain; charset=utf-8\"}},\"body\":\"{text}\\n\",\
+        "{{\"statusCode\":{status},\"headers\":{{\"content-type\":\"text/plain; charset=utf-8\"}},\"cookies\":[],\"body\":\"{text}\\n\",\
          \"isBase64Encoded\":false}}"
     )
 }
@@ -71,7 +71,7 @@ fn an_answer_that_is_too_large_is_a_502() {
 fn a_text_that_is_none_goes_as_base64() {
     answered(
         "/binary",
-        "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/plain\"},\"body\":\"Yf8=\",\"isBase64Encoded\":true}",
+        "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/plain\"},\"cookies\":[],\"body\":\"Yf8=\",\"isBase64Encoded\":true}",
     );
 }
 

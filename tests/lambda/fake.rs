@@ -272,6 +272,6 @@ pub fn with_body(method: &str, path: &str, body: &str) -> String {
 /// An answer to it, of plain text.
 pub fn answer(status: u16, body: &str) -> String {
     format!(
-        "{{\"statusCode\":{status},\"headers\":{{\"content-type\":\"text/plain\"}},\"body\":\"{body}\",\"isBase64Encoded\":false}}"
+        "{{\"statusCode\":{status},\"headers\":{{\"content-type\":\"text/plain\"}},\"cookies\":[],\"body\":\"{body}\",\"isBase64Encoded\":false}}"
     )
 }

@@ -283,7 +283,7 @@ fn a_handler_that_waits_too_long_is_answered_504() {
         let asked = api.expect(&response(id));
         assert_eq!(
             asked.text(),
-            "{\"statusCode\":504,\"headers\":{\"content-type\":\"text/plain; charset=utf-8\"},\"body\":\"504 Gateway Timeout: the \
+            "{\"statusCode\":504,\"headers\":{\"content-type\":\"text/plain; charset=utf-8\"},\"cookies\":[],\"body\":\"504 Gateway Timeout: the \
              function did not answer in time\\n\",\"isBase64Encoded\":false}"
         );
         api.accepted();

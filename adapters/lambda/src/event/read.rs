@@ -162,7 +162,10 @@ impl Found {
     }
 
     fn mark(&mut self, json: &mut Json<'_>, what: NotHttp) -> Result<(), Stop> {
-        self.not_http = Some(what);
+        // Emulators name what an event of theirs has not, with null.
+        if json.peek()? != b'n' {
+            self.not_http = Some(what);
+        }
         json.skip()
     }
 

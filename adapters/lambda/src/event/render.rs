@@ -50,10 +50,9 @@ impl<'o> Renderer<'o> {
             Source::HttpApi | Source::FunctionUrl => {
                 writer.put(b",\"headers\":")?;
                 fields(writer, lines, &overview, Form::Joined)?;
-                if overview.set_cookie {
-                    writer.put(b",\"cookies\":")?;
-                    cookies(writer, lines)?;
-                }
+                // Always: an emulator asks for it.
+                writer.put(b",\"cookies\":")?;
+                cookies(writer, lines)?;
             }
             Source::AlbSingle | Source::Lattice => {
                 writer.put(b",\"headers\":")?;
