@@ -1,8 +1,14 @@
 //! The answer's side of an exchange: one buffer, written from left to right in the form that goes out.
 
-use crate::http1::{date::Date, status::Status, token::is_tchar};
+use crate::http1::{date::Date, status::Status};
 
 use super::failure::ResponseError;
+
+mod body;
+mod lines;
+
+pub(crate) use self::lines::is_value;
+use self::lines::{MAX_DIGITS, Name, OWN_LINES, OwnLines, check_name, put_number};
 
 /// How far the answer in an output buffer has come. It lasts from request to request.
 ///
@@ -476,162 +482,6 @@ impl Output<'_> {
         fault.map_or(Ok(()), Err)
     }
 
-    // ---- the body
-
-    /// Takes in as much of `bytes` as there is room for, and says how much that was.
-    #[inline]
-    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, ResponseError> {
-        let written = match self.state.stage {
-            Stage::Body(Delimiter::Nothing(None)) => bytes.len(),
-            Stage::Body(Delimiter::Nothing(Some(left))) => {
-                let left = left.checked_sub(bytes.len() as u64).ok_or(ResponseError::Length)?;
-                self.state.stage = Stage::Body(Delimiter::Nothing(Some(left)));
-                bytes.len()
-            }
-            Stage::Body(Delimiter::Length(left)) => {
-                if bytes.len() as u64 > left {
-                    return Err(ResponseError::Length);
-                }
-                let written = self.put_some(bytes, 0);
-                self.state.stage = Stage::Body(Delimiter::Length(left - written as u64));
-                self.state.committed = self.state.end;
-                written
-            }
-            Stage::Body(Delimiter::Chunked(open)) => self.write_chunk(open, bytes),
-            Stage::Body(Delimiter::End) | Stage::Raw => {
-                let written = self.put_some(bytes, 0);
-                self.state.committed = self.state.end;
-                written
-            }
-            Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
-        };
-        Ok(written)
-    }
-
-    /// Writes into the open chunk, or opens one. It is closed, and may go out, when the buffer is full or flushed.
-    fn write_chunk(&mut self, open: Option<usize>, bytes: &[u8]) -> usize {
-        let mut start = open;
-        if start.is_none() {
-            if self.buffer.len() - self.state.end < CHUNK_HEAD + CHUNK_RESERVE + 1 {
-                return 0;
-            }
-            start = Some(self.state.end);
-            self.put(b"0000\r\n");
-        }
-        let chunk = self.state.end - start.map_or(0, |start| start + CHUNK_HEAD);
-        let room = MAX_CHUNK.saturating_sub(chunk);
-        let written = self.put_some(bytes.get(..room).unwrap_or(bytes), CHUNK_RESERVE);
-        self.state.stage = Stage::Body(Delimiter::Chunked(start));
-        if written < bytes.len() {
-            self.close_chunk();
-        }
-        written
-    }
-
-    /// Closes the open chunk: its size stands in four digits, for which room was left.
-    fn close_chunk(&mut self) {
-        let Stage::Body(Delimiter::Chunked(Some(start))) = self.state.stage else { return };
-        self.state.stage = Stage::Body(Delimiter::Chunked(None));
-        let size = self.state.end - start - CHUNK_HEAD;
-        if size == 0 {
-            self.state.end = start;
-            return;
-        }
-        for (place, shift) in (start..start + 4).zip([12, 8, 4, 0]) {
-            if let Some(digit) = self.buffer.get_mut(place) {
-                *digit = HEX.get(size >> shift & 0xf).copied().unwrap_or(b'0');
-            }
-        }
-        self.put(b"\r\n");
-        self.state.committed = self.state.end;
-    }
-
-    /// Lets everything that was written go out.
-    pub(crate) fn flush(&mut self) {
-        self.close_chunk();
-    }
-
-    /// Ends the body. `false` where the end has to wait for room.
-    #[inline]
-    pub(crate) fn finish(&mut self) -> Result<bool, ResponseError> {
-        match self.state.stage {
-            Stage::Body(Delimiter::Length(0) | Delimiter::End | Delimiter::Nothing(None | Some(_))) => {}
-            Stage::Body(Delimiter::Length(_)) => return Err(ResponseError::Length),
-            Stage::Body(Delimiter::Chunked(_)) => {
-                self.close_chunk();
-                if !self.end_chunked(b"0\r\n") {
-                    return Ok(false);
-                }
-                self.put(b"\r\n");
-                self.state.committed = self.state.end;
-            }
-            Stage::Raw | Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
-        }
-        self.state.stage = Stage::Done;
-        Ok(true)
-    }
-
-    /// Begins the trailer section: `false` where it has to wait for room.
-    pub(crate) fn begin_trailers(&mut self) -> bool {
-        self.close_chunk();
-        match self.state.stage {
-            Stage::Body(Delimiter::Chunked(None)) => self.end_chunked(b"0\r\n"),
-            // Elsewhere there is no place for trailers: they are left out (RFC 9110, section 6.5.1).
-            _ => true,
-        }
-    }
-
-    /// Writes one trailer field into an open trailer section. `false` where it has to wait for room.
-    pub(crate) fn trailer(&mut self, name: &[u8], value: &[u8]) -> Result<bool, ResponseError> {
-        match check_name(name) {
-            Name::Plain if is_value(value) => {}
-            Name::Plain => return Err(ResponseError::FieldValue),
-            Name::Date => return Err(ResponseError::Reserved),
-            Name::Refused(error) => return Err(error),
-        }
-        if !matches!(self.state.stage, Stage::Body(Delimiter::Chunked(_))) {
-            return Ok(true);
-        }
-        let length = name.len() + value.len() + 4;
-        if length + 2 > self.buffer.len() {
-            return Err(ResponseError::HeadTooLarge);
-        }
-        // The empty line that ends the section always has its room.
-        if self.buffer.len() - self.state.end < length + 2 {
-            self.state.committed = self.state.end;
-            return Ok(false);
-        }
-        for part in [name, b": ", value, b"\r\n"] {
-            self.put(part);
-        }
-        Ok(true)
-    }
-
-    /// Ends the trailer section and with it the body.
-    pub(crate) fn end_trailers(&mut self) -> Result<bool, ResponseError> {
-        if matches!(self.state.stage, Stage::Body(Delimiter::Chunked(_))) {
-            self.put(b"\r\n");
-            self.state.committed = self.state.end;
-            self.state.stage = Stage::Done;
-            return Ok(true);
-        }
-        self.finish()
-    }
-
-    /// The last chunk's line, kept back until what follows it is there.
-    fn end_chunked(&mut self, line: &[u8]) -> bool {
-        if self.buffer.len() - self.state.end < line.len() + 2 {
-            return false;
-        }
-        self.put(line);
-        true
-    }
-
-    /// Ends an upgraded connection.
-    pub(crate) fn finish_raw(&mut self) {
-        self.state.stage = Stage::Done;
-    }
-
     // ---- what goes out
 
     /// Bytes that may go out.
@@ -760,65 +610,6 @@ impl Output<'_> {
     }
 }
 
-/// The engine's own lines at the end of a head, in room that is large enough for all of them.
-struct OwnLines<'l> {
-    lines: &'l mut [u8; OWN_LINES],
-    end: usize,
-}
-
-impl OwnLines<'_> {
-    #[inline]
-    fn put<const N: usize>(&mut self, bytes: &[u8; N]) {
-        if let Some(place) = self.lines.get_mut(self.end..).and_then(<[u8]>::first_chunk_mut) {
-            *place = *bytes;
-            self.end += N;
-        }
-    }
-
-    /// A number, and the head's end.
-    #[inline]
-    fn put_number(&mut self, number: u64) {
-        if let Some(place) = self.lines.get_mut(self.end..).and_then(<[u8]>::first_chunk_mut) {
-            self.end += put_number(place, number);
-        }
-    }
-}
-
-/// Writes a number in decimal, and a head's end; gives the number of bytes.
-#[inline]
-fn put_number(place: &mut [u8; MAX_DIGITS + 4], number: u64) -> usize {
-    // Most bodies are short.
-    match u8::try_from(number) {
-        Ok(small @ 0..10) => put_digits(place, [b'0' + small]),
-        Ok(small @ 10..100) => put_digits(place, [b'0' + small / 10, b'0' + small % 10]),
-        _ => put_large_number(place, number),
-    }
-}
-
-#[inline]
-fn put_digits<const N: usize>(place: &mut [u8; MAX_DIGITS + 4], digits: [u8; N]) -> usize {
-    if let Some((to, rest)) = place.split_first_chunk_mut() {
-        *to = digits;
-        if let Some(end) = rest.first_chunk_mut() {
-            *end = *b"\r\n\r\n";
-        }
-    }
-    N + 4
-}
-
-fn put_large_number(place: &mut [u8; MAX_DIGITS + 4], number: u64) -> usize {
-    let count = number.checked_ilog10().map_or(1, |log| log as usize + 1);
-    let mut rest = number;
-    for digit in place.get_mut(..count).unwrap_or_default().iter_mut().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-    }
-    if let Some(end) = place.get_mut(count..).and_then(<[u8]>::first_chunk_mut) {
-        *end = *b"\r\n\r\n";
-    }
-    count + 4
-}
-
 /// Formats into the head, as far as `cap`.
 struct Writer<'o, 'b> {
     output: &'o mut Output<'b>,
@@ -835,69 +626,5 @@ impl core::fmt::Write for Writer<'_, '_> {
     }
 }
 
-/// What a field name of the handler's is.
-enum Name {
-    Plain,
-    Date,
-    Refused(ResponseError),
-}
-
-/// Checks a name, and finds the ones that are the engine's to write.
-#[inline]
-fn check_name(name: &[u8]) -> Name {
-    if name.is_empty() || !name.iter().all(|byte| is_tchar(*byte)) {
-        return Name::Refused(ResponseError::FieldName);
-    }
-    match name.len() {
-        4 if name.eq_ignore_ascii_case(b"date") => Name::Date,
-        7 if name.eq_ignore_ascii_case(b"upgrade") => Name::Refused(ResponseError::Reserved),
-        10 if name.eq_ignore_ascii_case(b"connection") || name.eq_ignore_ascii_case(b"keep-alive") => {
-            Name::Refused(ResponseError::Reserved)
-        }
-        14 if name.eq_ignore_ascii_case(b"content-length") => Name::Refused(ResponseError::Reserved),
-        17 if name.eq_ignore_ascii_case(b"transfer-encoding") => Name::Refused(ResponseError::Reserved),
-        _ => Name::Plain,
-    }
-}
-
-/// Whether a value holds nothing but HTAB, SP, visible ASCII and obs-text (RFC 9110, section 5.5), and so neither CR, LF nor NUL.
-#[inline]
-pub(crate) const fn is_value(value: &[u8]) -> bool {
-    let mut rest = value;
-    while let Some((eight, tail)) = rest.split_first_chunk::<8>() {
-        // Eight bytes at a time: is one of them below 0x20, or DEL? (HTAB is looked for only if one is.)
-        let word = u64::from_ne_bytes(*eight);
-        let low = word.wrapping_sub(ONES * 0x20) & !word;
-        let del = (word ^ (ONES * 0x7f)).wrapping_sub(ONES) & !(word ^ (ONES * 0x7f));
-        if (low | del) & (ONES * 0x80) != 0 && !are_value_bytes(eight) {
-            return false;
-        }
-        rest = tail;
-    }
-    are_value_bytes(rest)
-}
-
-const fn are_value_bytes(mut bytes: &[u8]) -> bool {
-    while let Some((byte, tail)) = bytes.split_first() {
-        if (*byte < 0x20 && *byte != b'\t') || *byte == 0x7f {
-            return false;
-        }
-        bytes = tail;
-    }
-    true
-}
-
-const ONES: u64 = 0x0101_0101_0101_0101;
-const HEX: &[u8; 16] = b"0123456789abcdef";
-/// `0000` and CR LF.
-const CHUNK_HEAD: usize = 6;
-/// The CR LF behind a chunk, the last chunk and the empty line.
-const CHUNK_RESERVE: usize = 7;
-/// What four digits count.
-const MAX_CHUNK: usize = 0xffff;
 /// The engine's own lines in most answers, but for the date and the digits.
 const USUAL_LINES: &[u8; 53] = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-length: ";
-/// Digits of the largest length.
-const MAX_DIGITS: usize = 20;
-/// The longest `date`, `connection`, `content-length` or `transfer-encoding` lines and the head's end.
-const OWN_LINES: usize = 128;

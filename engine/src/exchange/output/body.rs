@@ -1,0 +1,171 @@
+//! The body of an answer, delimited as its head said, and its trailers.
+
+use super::{
+    Delimiter, Output, Stage,
+    lines::{Name, check_name, is_value},
+};
+use crate::exchange::failure::ResponseError;
+
+impl Output<'_> {
+    /// Takes in as much of `bytes` as there is room for, and says how much that was.
+    #[inline]
+    pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, ResponseError> {
+        let written = match self.state.stage {
+            Stage::Body(Delimiter::Nothing(None)) => bytes.len(),
+            Stage::Body(Delimiter::Nothing(Some(left))) => {
+                let left = left.checked_sub(bytes.len() as u64).ok_or(ResponseError::Length)?;
+                self.state.stage = Stage::Body(Delimiter::Nothing(Some(left)));
+                bytes.len()
+            }
+            Stage::Body(Delimiter::Length(left)) => {
+                if bytes.len() as u64 > left {
+                    return Err(ResponseError::Length);
+                }
+                let written = self.put_some(bytes, 0);
+                self.state.stage = Stage::Body(Delimiter::Length(left - written as u64));
+                self.state.committed = self.state.end;
+                written
+            }
+            Stage::Body(Delimiter::Chunked(open)) => self.write_chunk(open, bytes),
+            Stage::Body(Delimiter::End) | Stage::Raw => {
+                let written = self.put_some(bytes, 0);
+                self.state.committed = self.state.end;
+                written
+            }
+            Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
+        };
+        Ok(written)
+    }
+
+    /// Writes into the open chunk, or opens one. It is closed, and may go out, when the buffer is full or flushed.
+    fn write_chunk(&mut self, open: Option<usize>, bytes: &[u8]) -> usize {
+        let mut start = open;
+        if start.is_none() {
+            if self.buffer.len() - self.state.end < CHUNK_HEAD + CHUNK_RESERVE + 1 {
+                return 0;
+            }
+            start = Some(self.state.end);
+            self.put(b"0000\r\n");
+        }
+        let chunk = self.state.end - start.map_or(0, |start| start + CHUNK_HEAD);
+        let room = MAX_CHUNK.saturating_sub(chunk);
+        let written = self.put_some(bytes.get(..room).unwrap_or(bytes), CHUNK_RESERVE);
+        self.state.stage = Stage::Body(Delimiter::Chunked(start));
+        if written < bytes.len() {
+            self.close_chunk();
+        }
+        written
+    }
+
+    /// Closes the open chunk: its size stands in four digits, for which room was left.
+    fn close_chunk(&mut self) {
+        let Stage::Body(Delimiter::Chunked(Some(start))) = self.state.stage else { return };
+        self.state.stage = Stage::Body(Delimiter::Chunked(None));
+        let size = self.state.end - start - CHUNK_HEAD;
+        if size == 0 {
+            self.state.end = start;
+            return;
+        }
+        for (place, shift) in (start..start + 4).zip([12, 8, 4, 0]) {
+            if let Some(digit) = self.buffer.get_mut(place) {
+                *digit = HEX.get(size >> shift & 0xf).copied().unwrap_or(b'0');
+            }
+        }
+        self.put(b"\r\n");
+        self.state.committed = self.state.end;
+    }
+
+    /// Lets everything that was written go out.
+    pub(crate) fn flush(&mut self) {
+        self.close_chunk();
+    }
+
+    /// Ends the body. `false` where the end has to wait for room.
+    #[inline]
+    pub(crate) fn finish(&mut self) -> Result<bool, ResponseError> {
+        match self.state.stage {
+            Stage::Body(Delimiter::Length(0) | Delimiter::End | Delimiter::Nothing(None | Some(_))) => {}
+            Stage::Body(Delimiter::Length(_)) => return Err(ResponseError::Length),
+            Stage::Body(Delimiter::Chunked(_)) => {
+                self.close_chunk();
+                if !self.end_chunked(b"0\r\n") {
+                    return Ok(false);
+                }
+                self.put(b"\r\n");
+                self.state.committed = self.state.end;
+            }
+            Stage::Raw | Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
+        }
+        self.state.stage = Stage::Done;
+        Ok(true)
+    }
+
+    /// Begins the trailer section: `false` where it has to wait for room.
+    pub(crate) fn begin_trailers(&mut self) -> bool {
+        self.close_chunk();
+        match self.state.stage {
+            Stage::Body(Delimiter::Chunked(None)) => self.end_chunked(b"0\r\n"),
+            // Elsewhere there is no place for trailers: they are left out (RFC 9110, section 6.5.1).
+            _ => true,
+        }
+    }
+
+    /// Writes one trailer field into an open trailer section. `false` where it has to wait for room.
+    pub(crate) fn trailer(&mut self, name: &[u8], value: &[u8]) -> Result<bool, ResponseError> {
+        match check_name(name) {
+            Name::Plain if is_value(value) => {}
+            Name::Plain => return Err(ResponseError::FieldValue),
+            Name::Date => return Err(ResponseError::Reserved),
+            Name::Refused(error) => return Err(error),
+        }
+        if !matches!(self.state.stage, Stage::Body(Delimiter::Chunked(_))) {
+            return Ok(true);
+        }
+        let length = name.len() + value.len() + 4;
+        if length + 2 > self.buffer.len() {
+            return Err(ResponseError::HeadTooLarge);
+        }
+        // The empty line that ends the section always has its room.
+        if self.buffer.len() - self.state.end < length + 2 {
+            self.state.committed = self.state.end;
+            return Ok(false);
+        }
+        for part in [name, b": ", value, b"\r\n"] {
+            self.put(part);
+        }
+        Ok(true)
+    }
+
+    /// Ends the trailer section and with it the body.
+    pub(crate) fn end_trailers(&mut self) -> Result<bool, ResponseError> {
+        if matches!(self.state.stage, Stage::Body(Delimiter::Chunked(_))) {
+            self.put(b"\r\n");
+            self.state.committed = self.state.end;
+            self.state.stage = Stage::Done;
+            return Ok(true);
+        }
+        self.finish()
+    }
+
+    /// The last chunk's line, kept back until what follows it is there.
+    fn end_chunked(&mut self, line: &[u8]) -> bool {
+        if self.buffer.len() - self.state.end < line.len() + 2 {
+            return false;
+        }
+        self.put(line);
+        true
+    }
+
+    /// Ends an upgraded connection.
+    pub(crate) fn finish_raw(&mut self) {
+        self.state.stage = Stage::Done;
+    }
+}
+
+const HEX: &[u8; 16] = b"0123456789abcdef";
+/// `0000` and CR LF.
+const CHUNK_HEAD: usize = 6;
+/// The CR LF behind a chunk, the last chunk and the empty line.
+const CHUNK_RESERVE: usize = 7;
+/// What four digits count.
+const MAX_CHUNK: usize = 0xffff;
