@@ -9,7 +9,7 @@ use core::{
 use crate::{
     exchange::{
         Exchange, RequestContext, Verdict,
-        input::{Input, InputState, Next},
+        input::Input,
         output::{Closing, Form, Output},
     },
     http1::{
@@ -20,6 +20,7 @@ use crate::{
         method::Version,
         reject::Reject,
         state::{Deadline, Event, State},
+        trailers,
     },
     slot::Slot,
     time::{Clock, Instant},
@@ -411,23 +412,18 @@ impl<'c, 'm> Connection<'c, 'm> {
 
     /// Reads a trailer section that nobody asked for. `None` where it isn't there whole; `false` where it is none.
     fn drain_trailers(&mut self) -> Option<bool> {
-        let bytes = self.slot.input.get(self.slot.state.input.start..self.slot.state.input.end).unwrap_or_default();
-        let window = bytes.get(..self.limits.trailer_bytes as usize).unwrap_or(bytes);
-        let full = window.len() == self.limits.trailer_bytes as usize || window.len() == self.slot.input.len();
-        let whole = window.starts_with(b"\r\n") || has_empty_line(window, &mut self.slot.state.input.scanned);
-        if !whole && !full && !self.slot.state.input.ended {
-            return None;
+        let input = &mut self.slot.state.input;
+        let bytes = self.slot.input.get(input.start..input.end).unwrap_or_default();
+        let full = bytes.len() == self.slot.input.len();
+        match trailers::read(bytes, &mut input.scanned, self.slot.fields, self.limits, trailers::is_allowed) {
+            Ok(Some(section)) => {
+                input.start += section.end;
+                (input.scanned, input.decoder) = (0, Decoder::Length(0));
+                Some(true)
+            }
+            Ok(None) if !full && !input.ended => None,
+            _ => Some(false),
         }
-        self.slot.state.input.scanned = 0;
-        let filled = self.slot.state.input.end - self.slot.state.input.start;
-        let behind = self.slot.input.get_mut(self.slot.state.input.start..).unwrap_or_default();
-        let mut state = InputState::NEW;
-        (state.end, state.ended, state.decoder) = (filled, true, Decoder::Trailers);
-        let mut input = Input { state: &mut state, buffer: behind, table: self.slot.fields };
-        let read = input.next(usize::MAX, self.limits);
-        self.slot.state.input.start += state.start;
-        self.slot.state.input.decoder = Decoder::Length(0);
-        Some(read == Ok(Next::End))
     }
 }
 

@@ -103,6 +103,12 @@ impl Watch {
         self.expired.take() || self.deadline.get().is_some_and(|deadline| now >= deadline)
     }
 
+    /// Waits until `deadline`: ready, with nothing, once that passed.
+    fn wait<T>(&self, deadline: Option<Instant>, now: Instant) -> Poll<Option<T>> {
+        self.deadline.set(deadline);
+        if self.is_late(now) { Poll::Ready(None) } else { Poll::Pending }
+    }
+
     #[inline]
     fn id(&self) -> u64 {
         let id = self.next_id.get();
@@ -233,10 +239,7 @@ where
     while left > 0 {
         let read = poll_fn(|task| match poll_once(io.read(&mut scratch), task) {
             Poll::Ready(count) => Poll::Ready(Some(count)),
-            Poll::Pending => {
-                watch.deadline.set(deadline);
-                if watch.is_late(clock.now()) { Poll::Ready(None) } else { Poll::Pending }
-            }
+            Poll::Pending => watch.wait(deadline, clock.now()),
         });
         match read.await {
             Some(count) => match count? {
@@ -310,8 +313,7 @@ where
     #[cold]
     fn wait<T>(&self, connection: &Connection<'_, '_>, deadline: Option<Instant>) -> Poll<Option<T>> {
         self.watch.state.set(connection.state());
-        self.watch.deadline.set(deadline);
-        if self.watch.is_late(self.clock.now()) { Poll::Ready(None) } else { Poll::Pending }
+        self.watch.wait(deadline, self.clock.now())
     }
 
     /// Polls a handler, and moves the bytes of its exchange, until it is done or nothing moves any more.

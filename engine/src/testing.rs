@@ -14,8 +14,8 @@ use embedded_io_async::{ErrorType, Read, Write};
 use crate::{
     exchange::{Peer, handler::Handler},
     http1::{
-        chunked::{Chunked, Step},
-        fields::{self, Field, Fields},
+        answer::{AnswerBody, AnswerFraming, AnswerHead, AnswerPiece},
+        fields::{Field, Fields},
         limits::Limits,
     },
     serve::{Watch, serve},
@@ -153,8 +153,11 @@ impl<'s> Answer<'s> {
         let (mut interims, mut interim_count) = ([0; MAX_INTERIMS], 0);
         let mut bytes = bytes;
         loop {
-            let (status, section) = read_head(bytes, table).ok_or(CallError::Incomplete)?;
-            let (head, behind) = bytes.split_at_mut(section.end);
+            let head = AnswerHead::parse(bytes, table, is_head, &READING).ok().flatten();
+            let head = head.ok_or(CallError::Incomplete)?;
+            let (status, framing, length, count) =
+                (head.status().code(), head.framing(), head.len(), head.fields().len());
+            let (head, behind) = bytes.split_at_mut_checked(length).ok_or(CallError::Incomplete)?;
             if (100..200).contains(&status) && status != 101 {
                 if let Some(place) = interims.get_mut(interim_count) {
                     *place = status;
@@ -163,60 +166,38 @@ impl<'s> Answer<'s> {
                 bytes = behind;
                 continue;
             }
-            let fields = Fields::new(head, table.get(..section.count).unwrap_or_default());
-            let (body, rest) = read_body(status, is_head, fields, behind).ok_or(CallError::Incomplete)?;
+            // Behind 101 there is whatever the other protocol says.
+            let framing = if status == 101 { AnswerFraming::UntilEnd } else { framing };
+            let fields = Fields::new(head, table.get(..count).unwrap_or_default());
+            let (body, rest) = read_body(framing, behind).ok_or(CallError::Incomplete)?;
             return Ok(Self { status, interims, interim_count, fields, body, rest });
         }
     }
 }
 
-fn read_head(bytes: &[u8], table: &mut [Field]) -> Option<(u16, fields::Section)> {
-    let line = memchr::memchr(b'\n', bytes)? + 1;
-    let digits = bytes.get(9..12)?;
-    let status = core::str::from_utf8(digits).ok()?.parse().ok()?;
-    let section = fields::read::<8>(bytes, line, table, |_, _, _| {}).ok()??;
-    Some((status, section))
-}
-
-/// The answer's body, and what stands behind it.
-fn read_body<'s>(status: u16, is_head: bool, fields: Fields<'_>, behind: &'s mut [u8]) -> Option<(&'s [u8], &'s [u8])> {
-    if is_head || status == 204 || status == 304 {
-        return Some((&[], behind));
-    }
-    if fields.get("transfer-encoding").is_some() {
-        let (decoded, end) = decode_chunks(behind)?;
-        let (front, rest) = behind.split_at(end);
-        return Some((front.get(..decoded)?, rest));
-    }
-    let length = match fields.get("content-length") {
-        Some(value) => core::str::from_utf8(value).ok()?.parse().ok()?,
-        None => behind.len(),
-    };
-    behind.split_at_checked(length)
-}
-
-/// Decodes a chunked body in place: its length, and where it ended. Trailers are passed over.
-fn decode_chunks(bytes: &mut [u8]) -> Option<(usize, usize)> {
-    let (mut chunked, mut at, mut decoded) = (Chunked::new(), 0, 0);
+/// The answer's body, decoded in place, and what stands behind it. Trailers are passed over.
+fn read_body(framing: AnswerFraming, behind: &mut [u8]) -> Option<(&[u8], &[u8])> {
+    let (mut body, mut at, mut decoded) = (AnswerBody::new(framing), 0, 0);
     loop {
-        match chunked.step(bytes.get(at..)?, usize::MAX, &Limits::DEFAULT).ok()? {
-            Step::Data { start, len } => {
-                bytes.copy_within(at + start..at + start + len, decoded);
+        match body.step(behind.get(at..)?, &Limits::DEFAULT).ok()? {
+            AnswerPiece::Data { start, len } => {
+                behind.copy_within(at + start..at + start + len, decoded);
                 decoded += len;
                 at += start + len;
             }
-            Step::More => return None,
-            Step::Last { consumed } => {
+            AnswerPiece::More { consumed } => {
                 at += consumed;
-                let trailers = bytes.get(at..)?;
-                let end = match trailers {
-                    [b'\r', b'\n', ..] => 2,
-                    _ => memchr::memmem::find(trailers, b"\r\n\r\n")? + 4,
-                };
-                return Some((decoded, at + end));
+                body.end_of_stream().ok()?;
+                break;
+            }
+            AnswerPiece::End { consumed } => {
+                at += consumed;
+                break;
             }
         }
     }
+    let (front, rest) = behind.split_at_checked(at)?;
+    Some((front.get(..decoded)?, rest))
 }
 
 /// A connection whose client sent everything at once and takes everything.
@@ -260,4 +241,6 @@ impl Write for Memory<'_, '_> {
     }
 }
 
+/// Whatever the handler writes is read: only the scratch memory bounds it.
+const READING: Limits = Limits { header_fields: u16::MAX, ..Limits::DEFAULT };
 const MAX_INTERIMS: usize = 8;

@@ -4,10 +4,10 @@ use core::mem;
 
 use crate::http1::{
     decode::{Decoder, Piece},
-    fields::{self, Field, Fields},
-    framing::is,
+    fields::{Field, Fields},
     limits::Limits,
     reject::Reject,
+    trailers,
 };
 
 /// How far the input of a connection was received, read and decoded. It lasts from request to request.
@@ -261,28 +261,9 @@ impl<'b> Input<'b> {
     fn read_trailers(&mut self, limits: &Limits) -> Result<bool, Reject> {
         let at = self.state.start;
         let bytes = self.buffer.get(at..self.state.end).unwrap_or_default();
-        let window = bytes.get(..limits.trailer_bytes as usize).unwrap_or(bytes);
-        let section = match window {
-            [b'\r', b'\n', ..] => Some(fields::Section { count: 0, end: 2 }),
-            [b'\n', ..] => return self.refuse_trailers(Reject::Trailer),
-            [b'\r', second, ..] if *second != b'\n' => return self.refuse_trailers(Reject::Trailer),
-            _ if fields::has_empty_line(window, &mut self.state.scanned) => {
-                let mut allowed = true;
-                let cap = usize::from(limits.trailer_fields).min(self.table.len());
-                let table = self.table.get_mut(..cap).unwrap_or_default();
-                let read = fields::read::<8>(window, 0, table, |name, _, _| allowed &= !is_forbidden_trailer(name));
-                match read {
-                    Ok(section) if allowed => section,
-                    Err(Reject::TooManyFields) => return self.refuse_trailers(Reject::TrailersTooLarge),
-                    _ => return self.refuse_trailers(Reject::Trailer),
-                }
-            }
-            _ => None,
-        };
-        let full =
-            window.len() >= limits.trailer_bytes as usize || bytes.len() == self.buffer.len() - self.state.gathered;
-        match section {
-            Some(section) => {
+        let full = bytes.len() == self.buffer.len() - self.state.gathered;
+        match trailers::read(bytes, &mut self.state.scanned, self.table, limits, trailers::is_allowed) {
+            Ok(Some(section)) => {
                 self.state.start += section.end;
                 if section.count > 0 {
                     self.state.trailers = Some((at, section.count));
@@ -290,24 +271,13 @@ impl<'b> Input<'b> {
                 self.state.decoder = Decoder::Length(0);
                 Ok(true)
             }
-            None if full => self.refuse_trailers(Reject::TrailersTooLarge),
-            None => Ok(false),
+            Ok(None) if full => self.refuse_trailers(Reject::TrailersTooLarge),
+            Ok(None) => Ok(false),
+            Err(reject) => self.refuse_trailers(reject),
         }
     }
 
     fn refuse_trailers(&mut self, reject: Reject) -> Result<bool, Reject> {
         self.state.decoder.fail(reject).map(|_| false)
     }
-}
-
-/// Fields that frame, route or manage the connection have no business behind the body they are about (RFC 9110, section 6.5.1).
-fn is_forbidden_trailer(name: &[u8]) -> bool {
-    is(name, b"content-length")
-        || is(name, b"transfer-encoding")
-        || is(name, b"host")
-        || is(name, b"connection")
-        || is(name, b"trailer")
-        || is(name, b"te")
-        || is(name, b"upgrade")
-        || is(name, b"expect")
 }

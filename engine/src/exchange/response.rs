@@ -2,13 +2,13 @@
 
 use core::{fmt, future::poll_fn, task::Poll};
 
-use crate::http1::{status::Status, token::is_tchar};
+use crate::http1::status::Status;
 
 use super::{
     Exchange, Upgraded,
     failure::{Failure, ResponseError},
     handler::Sent,
-    output::{Announced, Closing, is_value},
+    output::{Announced, Closing, Name, check_name, is_value},
 };
 
 /// An answer that has not begun: [`Response::status`] begins it.
@@ -347,7 +347,7 @@ impl FieldLines {
             let (content, _) = line.split_at(length - 2);
             let Some(colon) = find(content, b':') else { panic!("a field line without a colon") };
             let (name, value) = content.split_at(colon);
-            assert!(is_plain_name(name), "not a field name, or one that is the engine's to write");
+            assert!(matches!(check_name(name), Name::Plain), "not a field name, or one that is the engine's to write");
             assert!(is_value(value), "a field value with a control character");
             rest = tail;
         }
@@ -375,23 +375,6 @@ const fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
         rest = tail;
     }
     None
-}
-
-const fn is_plain_name(name: &[u8]) -> bool {
-    let mut rest = name;
-    while let Some((byte, tail)) = rest.split_first() {
-        if !is_tchar(*byte) {
-            return false;
-        }
-        rest = tail;
-    }
-    !name.is_empty()
-        && !name.eq_ignore_ascii_case(b"date")
-        && !name.eq_ignore_ascii_case(b"upgrade")
-        && !name.eq_ignore_ascii_case(b"connection")
-        && !name.eq_ignore_ascii_case(b"keep-alive")
-        && !name.eq_ignore_ascii_case(b"content-length")
-        && !name.eq_ignore_ascii_case(b"transfer-encoding")
 }
 
 /// Writes all of `bytes`, letting the buffer go out whenever it is full.

@@ -13,6 +13,7 @@ use super::{
     method::Version,
     reject::Reject,
     status::Status,
+    trailers,
 };
 
 /// An answer's status line and fields, and how its body is delimited.
@@ -209,28 +210,15 @@ impl AnswerBody {
     /// Reads the trailer section behind `skip` bytes of framing.
     #[cold]
     fn trailers(&mut self, bytes: &[u8], skip: usize, limits: &Limits) -> Result<AnswerPiece, AnswerError> {
-        let section = bytes.get(skip..).unwrap_or_default();
-        let window = section.get(..limits.trailer_bytes as usize).unwrap_or(section);
-        let length = match window {
-            [b'\r', b'\n', ..] => Some(2),
-            [b'\n', ..] => return self.refuse(Reject::Trailer),
-            _ if fields::has_empty_line(window, &mut self.scanned) => {
-                let mut table = [Field::EMPTY; MAX_TRAILERS];
-                match fields::read::<8>(window, 0, &mut table, |_, _, _| {}) {
-                    Ok(section) => section.map(|section| section.end),
-                    Err(Reject::TooManyFields) => return self.refuse(Reject::TrailersTooLarge),
-                    Err(_) => return self.refuse(Reject::Trailer),
-                }
-            }
-            _ => None,
-        };
-        match length {
-            Some(length) => {
+        let behind = bytes.get(skip..).unwrap_or_default();
+        let mut table = [Field::EMPTY; MAX_TRAILERS];
+        match trailers::read(behind, &mut self.scanned, &mut table, limits, |_| true) {
+            Ok(Some(section)) => {
                 self.decoder = Decoder::Length(0);
-                Ok(AnswerPiece::End { consumed: skip + length })
+                Ok(AnswerPiece::End { consumed: skip + section.end })
             }
-            None if window.len() >= limits.trailer_bytes as usize => self.refuse(Reject::TrailersTooLarge),
-            None => Ok(AnswerPiece::More { consumed: skip }),
+            Ok(None) => Ok(AnswerPiece::More { consumed: skip }),
+            Err(reject) => self.refuse(reject),
         }
     }
 

@@ -13,3 +13,4 @@ pub(crate) mod reject;
 pub(crate) mod state;
 pub(crate) mod status;
 pub(crate) mod token;
+pub(crate) mod trailers;

@@ -75,10 +75,7 @@ impl<'o> Renderer<'o> {
         while self.held_length > 0
             && let Some((byte, tail)) = rest.split_first()
         {
-            if let Some(place) = self.held.get_mut(self.held_length) {
-                *place = *byte;
-            }
-            self.held_length += 1;
+            self.hold_byte(*byte);
             rest = tail;
             let character = self.held.get(..self.held_length).unwrap_or_default();
             match core::str::from_utf8(character) {
@@ -123,16 +120,21 @@ impl<'o> Renderer<'o> {
         Ok(self.writer.at)
     }
 
+    /// Holds one more byte back.
+    fn hold_byte(&mut self, byte: u8) {
+        if let Some(place) = self.held.get_mut(self.held_length) {
+            *place = byte;
+        }
+        self.held_length += 1;
+    }
+
     /// Writes bytes as base64, three at a time.
     fn binary(&mut self, piece: &[u8]) -> Result<(), TooLarge> {
         let mut rest = piece;
         while self.held_length > 0
             && let Some((byte, tail)) = rest.split_first()
         {
-            if let Some(place) = self.held.get_mut(self.held_length) {
-                *place = *byte;
-            }
-            self.held_length += 1;
+            self.hold_byte(*byte);
             rest = tail;
             if self.held_length == 3 {
                 let three = self.held;

@@ -62,7 +62,7 @@ fn put_large_number(place: &mut [u8; MAX_DIGITS + 4], number: u64) -> usize {
 }
 
 /// What a field name of the handler's is.
-pub(super) enum Name {
+pub(crate) enum Name {
     Plain,
     Date,
     Refused(ResponseError),
@@ -70,11 +70,16 @@ pub(super) enum Name {
 
 /// Checks a name, and finds the ones that are the engine's to write.
 #[inline]
-pub(super) fn check_name(name: &[u8]) -> Name {
-    if name.is_empty() || !name.iter().all(|byte| is_tchar(*byte)) {
-        return Name::Refused(ResponseError::FieldName);
+pub(crate) const fn check_name(name: &[u8]) -> Name {
+    let mut rest = name;
+    while let Some((byte, tail)) = rest.split_first() {
+        if !is_tchar(*byte) {
+            return Name::Refused(ResponseError::FieldName);
+        }
+        rest = tail;
     }
     match name.len() {
+        0 => Name::Refused(ResponseError::FieldName),
         4 if name.eq_ignore_ascii_case(b"date") => Name::Date,
         7 if name.eq_ignore_ascii_case(b"upgrade") => Name::Refused(ResponseError::Reserved),
         10 if name.eq_ignore_ascii_case(b"connection") || name.eq_ignore_ascii_case(b"keep-alive") => {

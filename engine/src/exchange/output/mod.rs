@@ -7,8 +7,8 @@ use super::failure::ResponseError;
 mod body;
 mod lines;
 
-pub(crate) use self::lines::is_value;
-use self::lines::{MAX_DIGITS, Name, OWN_LINES, OwnLines, check_name, put_number};
+use self::lines::{MAX_DIGITS, OWN_LINES, OwnLines, put_number};
+pub(crate) use self::lines::{Name, check_name, is_value};
 
 /// How far the answer in an output buffer has come. It lasts from request to request.
 ///
