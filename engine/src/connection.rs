@@ -202,7 +202,7 @@ impl<'c, 'm> Connection<'c, 'm> {
         let state = &mut slot.state;
         let (parts, input, output) = (&mut state.parts, &mut state.input, &mut state.output);
         let framing = parts.framing;
-        let reads_on = framing.reads_on();
+        let reads_on = parts.reads_on;
         // What was read of the head is there. Were it not so, the request would be empty.
         let (bytes, fields, behind): (&[u8], &[Field], _) = if reads_on {
             if input.start > 0 {
@@ -246,7 +246,7 @@ impl<'c, 'm> Connection<'c, 'm> {
     /// Takes back the connection from an exchange that ended.
     #[inline]
     pub fn finish(&mut self, verdict: Verdict, now: Instant) {
-        if self.slot.state.parts.framing.reads_on() {
+        if self.slot.state.parts.reads_on {
             self.slot.state.input.leave(self.base);
         }
         (self.slot.state.input.scanned, self.tried) = (0, Tried::Not);

@@ -87,6 +87,7 @@ impl<'b> Head<'b> {
                 path_and_query: parts.target,
                 authority: parts.authority,
                 framing: Framing { body, keep_alive: true, expect_continue: false, upgrade: false },
+                reads_on: true,
                 fields: fields.len(),
                 length: bytes.len(),
             },

@@ -1,14 +1,13 @@
 //! The request head: request line and fields, read once and checked once.
 
-use core::net::Ipv6Addr;
-
 use super::{
-    fields::{self, Field, Fields, Span},
+    fields::{self, Field, Fields, Section, Span},
     framing::{BodyFraming, Facts, Framing, framing, is},
+    host::{Host, LastHost, is_host},
     limits::Limits,
     method::{Method, Version},
     reject::Reject,
-    token::is_tchar,
+    token::{is_target, is_tchar},
 };
 
 /// What a host knows of a request before its body: method, target, fields, and how the message is framed.
@@ -115,6 +114,8 @@ pub(crate) struct Parts {
     pub(crate) path_and_query: Span,
     pub(crate) authority: Span,
     pub(crate) framing: Framing,
+    /// Whether more than the head may be read for the request.
+    pub(crate) reads_on: bool,
     /// Number of fields in the table.
     pub(crate) fields: usize,
     /// Bytes of the head, its empty line included.
@@ -130,6 +131,7 @@ impl Parts {
         path_and_query: Span::EMPTY,
         authority: Span::EMPTY,
         framing: Framing::DEFAULT,
+        reads_on: false,
         fields: 0,
         length: 0,
     };
@@ -172,31 +174,54 @@ pub(crate) fn parse(
     let Some(table) = table.get_mut(..cap) else { return Ok(false) };
     let version = parts.version;
     let mut found = Found { host: Host::Absent, facts: None };
-    // Clearing the batch for many fields costs as much as reading one: the last request tells what to expect.
-    let section = if seen.few {
-        fields::read::<FEW>(window, fields_at, table, |name, value, field| found.field(version, name, value, field))?
+    let (mut count, mut at) = (0, fields_at);
+    if let Some(first) = table.first_mut()
+        && let Some((field, end)) = seen.host.read_line(window, at)
+    {
+        *first = field;
+        found.host = Host::Good(field.value);
+        (count, at) = (1, end);
+    }
+    let rest = table.get_mut(count..).unwrap_or_default();
+    let section = if window.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
+        Some(Section { count: 0, end: at + 2 })
+    } else if seen.few {
+        // Clearing the batch for many fields costs as much as reading one: the last request tells what to expect.
+        fields::read::<FEW>(window, at, rest, |name, value, field| found.field(version, name, value, field))?
     } else {
-        fields::read::<MANY>(window, fields_at, table, |name, value, field| found.field(version, name, value, field))?
+        fields::read::<MANY>(window, at, rest, |name, value, field| found.field(version, name, value, field))?
     };
     let Some(section) = section else {
         return if window.len() < head_bytes { Ok(false) } else { Err(Reject::HeadTooLarge) };
     };
 
     seen.few = section.count <= FEW;
-    check_host(window, found.host, seen, parts)?;
-    parts.framing = match found.facts {
-        // Nothing was said about it.
-        None if version == Version::Http11 => Framing::DEFAULT,
-        None => framing(&Facts::new(version))?,
-        Some(facts) => framing(&facts)?,
-    };
-    if let BodyFraming::Length(length) = parts.framing.body
-        && length > limits.body_bytes
+    if let Some(host) = found.host.checked(window, version)?
+        && parts.authority == Span::EMPTY
     {
-        return Err(Reject::BodyTooLarge);
+        // It is the request's authority unless the target has one (RFC 9112, section 3.2.2).
+        parts.authority = host;
     }
-    (parts.fields, parts.length) = (section.count, section.end);
-    Ok(true)
+    (parts.fields, parts.length) = (count + section.count, section.end);
+    if version == Version::Http11 && found.facts.is_none() {
+        // Nothing was said about it.
+        (parts.framing, parts.reads_on) = (Framing::DEFAULT, false);
+        return Ok(true);
+    }
+    parts.decide(&found.facts.unwrap_or(Facts::new(version)), limits)
+}
+
+impl Parts {
+    /// Sets the framing that the fields ask for.
+    #[inline(never)]
+    fn decide(&mut self, facts: &Facts, limits: &Limits) -> Result<bool, Reject> {
+        self.framing = framing(facts)?;
+        self.reads_on = self.framing.reads_on();
+        match self.framing.body {
+            BodyFraming::Length(length) if length > limits.body_bytes => Err(Reject::BodyTooLarge),
+            _ => Ok(true),
+        }
+    }
 }
 
 /// What the fields of a head said so far.
@@ -212,12 +237,7 @@ impl Found {
     fn field(&mut self, version: Version, name: &[u8], value: &[u8], field: Field) {
         let starts = |letter: u8| name.first().is_some_and(|first| first | 0x20 == letter);
         match name.len() {
-            4 if is(name, b"host") => {
-                self.host = match self.host {
-                    Host::Absent => Host::Once(field.value),
-                    _ => Host::Repeated,
-                };
-            }
+            4 if is(name, b"host") => self.host.add(field.value),
             // What browsers say of a connection is what HTTP/1.1 means anyway.
             10 if starts(b'c') && !(version == Version::Http11 && is(value, b"keep-alive")) => {
                 self.note(version, name, value);
@@ -367,183 +387,18 @@ fn target_form(bytes: &[u8], method: Known, span: Span) -> Result<(Span, Span), 
     Ok((Span::new(start + length, span.end()), authority))
 }
 
-/// What is known of the `Host` field so far.
-#[derive(Clone, Copy)]
-enum Host {
-    Absent,
-    Once(Span),
-    Repeated,
-}
-
-/// `Host` has to be there exactly once in HTTP/1.1, and well-formed wherever it is (RFC 9112, section 3.2). It is the request's
-/// authority unless the target has one (section 3.2.2).
-#[inline]
-fn check_host(bytes: &[u8], host: Host, seen: &mut Seen, parts: &mut Parts) -> Result<(), Reject> {
-    match host {
-        Host::Once(span) if seen.admits(span.of(bytes)) => {
-            if parts.authority == Span::EMPTY {
-                parts.authority = span;
-            }
-            Ok(())
-        }
-        Host::Once(_) => Err(Reject::HostInvalid),
-        Host::Repeated => Err(Reject::HostRepeated),
-        Host::Absent if parts.version == Version::Http10 => Ok(()),
-        Host::Absent => Err(Reject::HostMissing),
-    }
-}
-
 /// What the last request was like: the next one nearly always is.
-///
-/// Its `Host` was found to be well-formed, and comparing is cheaper than reading.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Seen {
-    bytes: [u8; Self::MAX_LEN],
-    length: usize,
-    /// Whether the last request had few fields.
+    host: LastHost,
+    /// Whether it had few fields.
     few: bool,
 }
 
 impl Seen {
-    /// A longer `Host` is read every time.
-    const MAX_LEN: usize = 64;
-
-    pub(crate) const NONE: Self = Self { bytes: [0; Self::MAX_LEN], length: 0, few: true };
-
-    #[inline]
-    fn admits(&mut self, value: &[u8]) -> bool {
-        self.bytes.get(..self.length).is_some_and(|known| is_same(known, value)) || self.admits_new(value)
-    }
-
-    #[cold]
-    fn admits_new(&mut self, value: &[u8]) -> bool {
-        let is_host = is_host(value);
-        if is_host && let Some(place) = self.bytes.get_mut(..value.len()) {
-            place.copy_from_slice(value);
-            self.length = value.len();
-        }
-        is_host
-    }
-}
-
-/// Whether two texts are the same: without a call if they are as short as most hosts.
-#[inline]
-fn is_same(one: &[u8], other: &[u8]) -> bool {
-    match (one.first_chunk::<8>(), one.last_chunk::<8>(), other.first_chunk::<8>(), other.last_chunk::<8>()) {
-        (Some(start), Some(end), Some(other_start), Some(other_end)) if one.len() <= 16 => {
-            one.len() == other.len() && start == other_start && end == other_end
-        }
-        _ => one == other,
-    }
-}
-
-/// `uri-host [ ":" port ]` (RFC 9110, section 7.2). The empty host is one.
-pub(crate) fn is_host(value: &[u8]) -> bool {
-    if value.first() == Some(&b'[') {
-        return is_ip_literal(value);
-    }
-    match value.iter().position(|byte| !is_class(*byte, HOST)) {
-        None => true,
-        Some(at) => match value.get(at..) {
-            Some([b':', port @ ..]) => is_port(port),
-            Some([b'%', ..]) => is_percent_encoded_host(value),
-            _ => false,
-        },
-    }
-}
-
-/// A host with percent-encoded bytes in it, and perhaps a port.
-#[cold]
-fn is_percent_encoded_host(value: &[u8]) -> bool {
-    let end = value.iter().position(|byte| *byte == b':').unwrap_or(value.len());
-    let (host, port) = value.split_at_checked(end).unwrap_or_default();
-    let allowed = host.iter().all(|byte| *byte == b'%' || is_class(*byte, HOST));
-    allowed && percent_encoding_is_whole(host) && port.split_first().is_none_or(|(_, digits)| is_port(digits))
-}
-
-/// An IPv6 address in brackets, and perhaps a port. No zone, no future version of IP.
-#[cold]
-fn is_ip_literal(value: &[u8]) -> bool {
-    let inside = value.get(1..).unwrap_or_default();
-    let Some(end) = inside.iter().position(|byte| *byte == b']') else { return false };
-    let (address, rest) = inside.split_at_checked(end).unwrap_or_default();
-    let is_address = core::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
-    is_address
-        && match rest {
-            [b']'] => true,
-            [b']', b':', port @ ..] => is_port(port),
-            _ => false,
-        }
-}
-
-/// `*DIGIT`, up to 65535.
-#[inline]
-fn is_port(port: &[u8]) -> bool {
-    if port.len() > 5 {
-        return false;
-    }
-    let mut number = 0_u32;
-    for byte in port {
-        let digit = byte.wrapping_sub(b'0');
-        if digit > 9 {
-            return false;
-        }
-        number = number * 10 + u32::from(digit);
-    }
-    number <= 65_535
-}
-
-/// Whether every `%` is followed by two hexadecimal digits.
-fn percent_encoding_is_whole(value: &[u8]) -> bool {
-    let mut rest = value;
-    while let Some(at) = rest.iter().position(|byte| *byte == b'%') {
-        match rest.get(at + 1..at + 3) {
-            Some(digits) if digits.iter().all(u8::is_ascii_hexdigit) => rest = rest.get(at + 3..).unwrap_or_default(),
-            _ => return false,
-        }
-    }
-    true
-}
-
-/// Whether a request target may hold this byte: visible ASCII but `"`, `#`, `<` and `>`. URIs have a few less (RFC 3986),
-/// but browsers do send `|`, `{` and their like.
-#[inline]
-const fn is_target(byte: u8) -> bool {
-    is_class(byte, TARGET)
-}
-
-#[inline]
-const fn is_class(byte: u8, class: u8) -> bool {
-    // The table has an entry for every byte.
-    #[expect(clippy::indexing_slicing, reason = "256 entries")]
-    let classes = CLASSES[byte as usize];
-    classes & class != 0
+    pub(crate) const NONE: Self = Self { host: LastHost::NONE, few: true };
 }
 
 /// Fields that httparse is given room for at a time: what a program sends, and what a browser does.
 const FEW: usize = 4;
 const MANY: usize = 12;
-
-const TARGET: u8 = 1;
-const HOST: u8 = 2;
-
-/// One bit for each class that a byte is in.
-#[expect(clippy::indexing_slicing, reason = "made by the compiler")]
-static CLASSES: [u8; 256] = {
-    let mut table = [0; 256];
-    let mut byte = 0x21_u8;
-    while byte < 0x7f {
-        if !matches!(byte, b'"' | b'#' | b'<' | b'>') {
-            table[byte as usize] |= TARGET;
-        }
-        // reg-name: unreserved / sub-delims; pct-encoded is looked at apart (RFC 3986, section 3.2.2).
-        if byte.is_ascii_alphanumeric()
-            || matches!(byte, b'-' | b'.' | b'_' | b'~')
-            || matches!(byte, b'!' | b'$' | b'&' | b'\'' | b'(' | b')' | b'*' | b'+' | b',' | b';' | b'=')
-        {
-            table[byte as usize] |= HOST;
-        }
-        byte += 1;
-    }
-    table
-};

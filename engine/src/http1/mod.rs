@@ -7,6 +7,7 @@ pub(crate) mod decode;
 pub(crate) mod fields;
 pub(crate) mod framing;
 pub(crate) mod head;
+pub(crate) mod host;
 pub(crate) mod limits;
 pub(crate) mod method;
 pub(crate) mod reject;
