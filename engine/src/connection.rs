@@ -41,9 +41,8 @@ pub struct Connection<'c, 'm> {
     reset: bool,
     /// When the present state was entered.
     since: Instant,
-    /// Bytes that a head may have, and how far the output may be filled before another answer is begun.
+    /// Bytes that a head may have.
     head_bytes: usize,
-    output_mark: usize,
     /// How much of a body that its handler left may be thrown away.
     budget: u64,
 }
@@ -84,11 +83,9 @@ impl<'c, 'm> Connection<'c, 'm> {
         slot.state.output.reset();
         #[cfg(feature = "arena")]
         slot.state.arena.reset();
-        let output_mark = slot.output.len().saturating_sub(limits.response_head_bytes as usize + FAILURE_BODY);
         Self {
             slot,
             head_bytes,
-            output_mark,
             limits,
             state: State::Idle,
             base: 0,
@@ -104,21 +101,23 @@ impl<'c, 'm> Connection<'c, 'm> {
     pub fn step<C: Clock>(&mut self, clock: &C) -> Step {
         let now = clock.now();
         loop {
-            match self.state {
-                State::Idle => {
-                    if self.slot.state.input.start < self.slot.state.input.end {
-                        self.enter(Event::Bytes, now);
-                    } else if self.has_pending() {
-                        return Step::Write;
-                    } else if self.slot.state.input.ended {
-                        self.enter(Event::End, now);
-                    } else {
-                        return Step::Idle;
-                    }
+            if self.state == State::Idle {
+                if self.slot.state.input.start < self.slot.state.input.end {
+                    self.enter(Event::Bytes, now);
+                } else if self.has_pending() {
+                    return Step::Write;
+                } else if self.slot.state.input.ended {
+                    self.enter(Event::End, now);
+                } else {
+                    return Step::Idle;
                 }
+            }
+            match self.state {
+                // Its bytes have just been seen to.
+                State::Idle => {}
                 State::Head => {
                     // The output has room for another answer's head, or as much as it will ever have.
-                    if self.slot.state.output.committed > self.output_mark && self.has_pending() {
+                    if self.has_pending() && self.is_output_full() {
                         return Step::Write;
                     }
                     match self.read_head() {
@@ -154,9 +153,17 @@ impl<'c, 'm> Connection<'c, 'm> {
         }
     }
 
+    /// Whether something has to go out.
     #[inline]
-    fn has_pending(&self) -> bool {
+    pub(crate) fn has_pending(&self) -> bool {
         self.slot.state.output.committed > self.slot.state.output.sent
+    }
+
+    /// Whether there may be no room for another answer's head behind what is pending.
+    #[inline]
+    fn is_output_full(&self) -> bool {
+        let room = self.limits.response_head_bytes as usize + FAILURE_BODY;
+        self.slot.output.len().saturating_sub(self.slot.state.output.committed) < room
     }
 
     /// Room for what is read next.
@@ -201,24 +208,23 @@ impl<'c, 'm> Connection<'c, 'm> {
         let slot = &mut *self.slot;
         let state = &mut slot.state;
         let (parts, input, output) = (&mut state.parts, &mut state.input, &mut state.output);
-        let framing = parts.framing;
-        let reads_on = parts.reads_on;
-        // What was read of the head is there. Were it not so, the request would be empty.
-        let (bytes, fields, behind): (&[u8], &[Field], _) = if reads_on {
+        let (bytes, fields, behind): (&[u8], &[Field], _) = if parts.reads_on {
             if input.start > 0 {
                 // A body has all the room behind its head, wherever in a pipeline that happened to come in.
                 slot.input.copy_within(input.start..input.end, 0);
                 (input.start, input.end) = (0, input.end - input.start);
             }
+            // What was read of the head is there. Were it not so, the request would be empty.
             let (bytes, buffer) = slot.input.split_at_mut_checked(parts.length).unwrap_or_default();
             let (fields, table) = slot.fields.split_at_mut_checked(parts.fields).unwrap_or_default();
-            self.base = input.enter(parts.length, Decoder::new(framing.body));
+            let decoder = Decoder::new(parts.framing.body);
+            self.base = input.enter(parts.length, decoder, parts.framing.expect_continue);
+            parts.start = 0;
             (bytes, fields, (buffer, table))
         } else {
-            let begun = input.start;
+            parts.start = input.start;
             input.start += parts.length;
-            let bytes = slot.input.get(begun..input.start).unwrap_or_default();
-            (bytes, slot.fields.get(..parts.fields).unwrap_or_default(), Default::default())
+            (slot.input, slot.fields, Default::default())
         };
         output.enter(Form {
             wire: true,
@@ -231,13 +237,10 @@ impl<'c, 'm> Connection<'c, 'm> {
             context,
             limits: self.limits,
             // A client that closed its side has no further request.
-            keep: Cell::new(framing.keep_alive && !input.ended),
+            keep: Cell::new(parts.framing.keep_alive && !input.ended),
             input: RefCell::new(Input { state: input, buffer: behind.0, table: behind.1 }),
             output: RefCell::new(Output { state: output, buffer: slot.output }),
             want: Cell::default(),
-            reads_on,
-            expects: Cell::new(framing.expect_continue),
-            can_upgrade: framing.upgrade,
             #[cfg(feature = "arena")]
             arena: &state.arena,
         }

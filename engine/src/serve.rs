@@ -207,7 +207,7 @@ where
             },
             Step::Write => {
                 driver.pump = None;
-                while !connection.pending().is_empty() {
+                while connection.has_pending() {
                     match poll_fn(|task| driver.write(&connection, task)).await {
                         Some(count) => connection.wrote(count?),
                         None => return Ok(Ended::Reset),

@@ -70,7 +70,7 @@ impl<'x> Body<'x> {
         let exchange = self.exchange;
         let limit = exchange.limits.body_in_memory_bytes as usize;
         // Whoever changes the protocol afterwards has to be able to read on.
-        let reserve = if exchange.can_upgrade { UPGRADE_ROOM } else { 0 };
+        let reserve = if exchange.can_upgrade() { UPGRADE_ROOM } else { 0 };
         poll_fn(|_| {
             let mut input = match exchange.input.try_borrow_mut() {
                 Ok(input) => input,

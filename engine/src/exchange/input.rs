@@ -24,6 +24,8 @@ pub(crate) struct InputState {
     pub(crate) decoder: Decoder,
     /// The client, or the host, has nothing more to send.
     pub(crate) ended: bool,
+    /// Whether the client waits for a 100 (Continue).
+    pub(crate) expects: bool,
     /// Whether a byte of the body was ever there: a client that sends needs no 100 (Continue).
     arrived: bool,
     /// How far a head or a trailer section was looked through for its end.
@@ -41,6 +43,7 @@ impl InputState {
         taken: 0,
         decoder: Decoder::Length(0),
         ended: false,
+        expects: false,
         arrived: false,
         scanned: 0,
         trailers: None,
@@ -51,17 +54,17 @@ impl InputState {
     pub(crate) fn reset(&mut self) {
         (self.start, self.end, self.scanned) = (0, 0, 0);
         self.decoder = Decoder::Length(0);
-        self.trailers = None;
+        (self.trailers, self.expects) = (None, false);
         self.ended = false;
     }
 
     /// Turns to the body of a request whose head is behind it: from now on, offsets count from the head's end, and
     /// [`InputState::leave`] ends that.
     #[inline]
-    pub(crate) fn enter(&mut self, length: usize, decoder: Decoder) -> usize {
+    pub(crate) fn enter(&mut self, length: usize, decoder: Decoder, expects: bool) -> usize {
         let base = self.start + length;
         (self.start, self.end) = (0, self.end.saturating_sub(base));
-        self.decoder = decoder;
+        (self.decoder, self.expects) = (decoder, expects);
         self.arrived = self.end > 0;
         (self.gathered, self.taken, self.scanned) = (0, 0, 0);
         base
@@ -72,7 +75,7 @@ impl InputState {
     pub(crate) fn leave(&mut self, base: usize) {
         self.start += base + self.taken;
         self.end += base + self.taken;
-        self.trailers = None;
+        (self.trailers, self.expects) = (None, false);
     }
 }
 

@@ -122,11 +122,6 @@ pub struct Exchange<'b> {
     pub(crate) output: RefCell<Output<'b>>,
     pub(crate) want: Cell<Want>,
     pub(crate) keep: Cell<bool>,
-    /// Whether more than the head may be read for the request.
-    pub(crate) reads_on: bool,
-    /// Whether the client waits for a 100 (Continue).
-    pub(crate) expects: Cell<bool>,
-    pub(crate) can_upgrade: bool,
     #[cfg(feature = "arena")]
     pub(crate) arena: &'b bumpalo::Bump,
 }
@@ -299,7 +294,7 @@ impl<'b> Exchange<'b> {
     /// Ends the answer with a body that is there whole, if that is all there is to it.
     #[inline]
     fn answer(&self, body: &[u8]) -> bool {
-        let keep = self.keep.get() && (!self.reads_on || self.body_lets_keep());
+        let keep = self.keep.get() && (!self.head.parts.reads_on || self.body_lets_keep());
         let closing = Closing { date: self.context.date.get(), keep };
         self.output.try_borrow_mut().is_ok_and(|mut output| output.answer(body, closing))
     }
@@ -324,8 +319,13 @@ impl<'b> Exchange<'b> {
         }
         // A client that waits for 100 (Continue) and gets a final answer may send the body or not: nobody can tell
         // where its next request begins (RFC 9110, section 10.1.1).
-        let unasked = self.expects.get() && !input.arrived();
+        let unasked = input.state.expects && !input.arrived();
         !unasked && input.is_drainable(self.limits.drain_bytes)
+    }
+
+    /// Whether the client offers to change the protocol.
+    fn can_upgrade(&self) -> bool {
+        self.head.parts.framing.upgrade
     }
 
     /// Notes that the handler waits for input. The first time, a client that waits too is told to go on.
@@ -333,13 +333,15 @@ impl<'b> Exchange<'b> {
     fn want_input<T>(&self) -> Poll<T> {
         let mut want = self.want.get();
         want.input = true;
-        if self.expects.get() {
-            let arrived = self.input.try_borrow().is_ok_and(|input| input.arrived());
+        if let Ok(mut input) = self.input.try_borrow_mut()
+            && input.state.expects
+        {
+            let arrived = input.arrived();
             let Ok(mut output) = self.output.try_borrow_mut() else { return Poll::Pending };
             // Behind the final answer's head nobody can be told any more (RFC 9110, section 10.1.1).
             let is_early = matches!(output.stage(), Stage::Fresh | Stage::Head);
             if arrived || !is_early || output.interim(b"HTTP/1.1 100 Continue\r\n\r\n") {
-                self.expects.set(false);
+                input.state.expects = false;
             } else {
                 // No room: what is pending goes first.
                 want.output = true;

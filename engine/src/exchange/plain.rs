@@ -89,6 +89,7 @@ impl<'b> Head<'b> {
                 framing: Framing { body, keep_alive: true, expect_continue: false, upgrade: false },
                 reads_on: true,
                 fields: fields.len(),
+                start: 0,
                 length: bytes.len(),
             },
         }
@@ -117,7 +118,7 @@ impl<'b> Exchange<'b> {
         *parts = head.parts;
         *input = InputState::NEW;
         input.end = memory.filled.min(memory.input.len());
-        input.enter(0, decoder);
+        input.enter(0, decoder, false);
         *output = OutputState::NEW;
         output.enter(form);
         Self {
@@ -128,9 +129,6 @@ impl<'b> Exchange<'b> {
             output: RefCell::new(Output { state: output, buffer: memory.output }),
             want: Cell::default(),
             keep: Cell::new(true),
-            reads_on: true,
-            expects: Cell::new(false),
-            can_upgrade: false,
             #[cfg(feature = "arena")]
             arena: &state.arena,
         }

@@ -221,7 +221,7 @@ impl<'x> ResponseHead<'x> {
     pub async fn upgrade(self, protocol: &str) -> Result<Upgraded<'x>, Failure> {
         let exchange = self.exchange;
         let read = exchange.input.try_borrow().is_ok_and(|input| input.is_over());
-        if !exchange.can_upgrade || !read {
+        if !exchange.can_upgrade() || !read {
             return Err(ResponseError::UpgradeNotOffered.into());
         }
         let closing = Closing { date: exchange.context.date.get(), keep: false };

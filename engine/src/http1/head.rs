@@ -93,15 +93,23 @@ impl<'b> Head<'b> {
 /// A head whose parts stand elsewhere: what an exchange holds.
 #[derive(Clone, Copy)]
 pub(crate) struct HeadRef<'b> {
+    /// The bytes that the head stands in.
     pub(crate) bytes: &'b [u8],
+    /// A table that begins with the head's fields.
     pub(crate) table: &'b [Field],
     pub(crate) parts: &'b Parts,
 }
 
 impl<'b> HeadRef<'b> {
+    /// The head; only now is it cut out of what it stands in, since not every handler looks at it.
     #[inline]
-    pub(crate) const fn head(&self) -> Head<'b> {
-        Head { bytes: self.bytes, table: self.table, parts: *self.parts }
+    pub(crate) fn head(&self) -> Head<'b> {
+        let parts = *self.parts;
+        Head {
+            bytes: self.bytes.get(parts.start..parts.start + parts.length).unwrap_or_default(),
+            table: self.table.get(..parts.fields).unwrap_or_default(),
+            parts,
+        }
     }
 }
 
@@ -118,6 +126,8 @@ pub(crate) struct Parts {
     pub(crate) reads_on: bool,
     /// Number of fields in the table.
     pub(crate) fields: usize,
+    /// Where the head begins in the bytes that it stands in.
+    pub(crate) start: usize,
     /// Bytes of the head, its empty line included.
     pub(crate) length: usize,
 }
@@ -133,6 +143,7 @@ impl Parts {
         framing: Framing::DEFAULT,
         reads_on: false,
         fields: 0,
+        start: 0,
         length: 0,
     };
 }
