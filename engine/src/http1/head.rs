@@ -1,9 +1,9 @@
 //! The request head: request line and fields, read once and checked once.
 
 use super::{
-    fields::{self, Field, Fields, Section, Span},
+    fields::{self, Field, Fields, Span},
     framing::{BodyFraming, Facts, Framing, framing, is},
-    host::{Host, LastHost, is_host},
+    host::{Host, LastHost, ends_equal, is_host},
     limits::Limits,
     method::{Method, Version},
     reject::Reject,
@@ -172,35 +172,60 @@ pub(crate) fn parse(
     parts: &mut Parts,
 ) -> Result<bool, Reject> {
     let window = bytes.get(..head_bytes).unwrap_or(bytes);
-    let fields_at = match usual_line(window, limits, parts) {
-        Some(at) => at,
-        None => match unusual_line(window, limits, parts)? {
-            Some(at) => at,
-            None if window.len() >= head_bytes => return Err(Reject::RequestLineTooLong),
-            None => return Ok(false),
-        },
+    let (line, is_usual) = match usual_line(window, limits, parts) {
+        Some(at) => (Some(at), true),
+        None => (unusual_line(window, limits, parts)?, false),
     };
-
-    let cap = usize::from(limits.header_fields).min(table.len());
-    let Some(table) = table.get_mut(..cap) else { return Ok(false) };
-    let version = parts.version;
-    let mut found = Found { host: Host::Absent, facts: None };
-    let (mut count, mut at) = (0, fields_at);
-    if let Some(first) = table.first_mut()
-        && let Some((field, end)) = seen.host.read_line(window, at)
+    let mut begun = match line {
+        Some(at) => Begun { at, fields: 0, host: Host::Absent },
+        None if window.len() < head_bytes => return Ok(false),
+        None => return Err(Reject::RequestLineTooLong),
+    };
+    // Nearly all clients begin with `Host`.
+    if limits.header_fields > 0
+        && let Some(first) = table.first_mut()
+        && let Some((host, at)) = seen.host.read_line(window, begun.at)
     {
-        *first = field;
-        found.host = Host::Good(field.value);
-        (count, at) = (1, end);
+        *first = host;
+        // Programs often say nothing else.
+        if is_usual && window.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
+            parts.authority = host.value;
+            (parts.fields, parts.length) = (1, at + 2);
+            (parts.framing, parts.reads_on) = (Framing::DEFAULT, false);
+            return Ok(true);
+        }
+        begun = Begun { at, fields: 1, host: Host::Good(host.value) };
     }
-    let rest = table.get_mut(count..).unwrap_or_default();
-    let section = if window.get(at..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
-        Some(Section { count: 0, end: at + 2 })
-    } else if seen.few {
-        // Clearing the batch for many fields costs as much as reading one: the last request tells what to expect.
-        fields::read::<FEW>(window, at, rest, |name, value, field| found.field(version, name, value, field))?
+    parse_fields(window, begun, head_bytes, table, seen, limits, parts)
+}
+
+/// How far a head was read.
+struct Begun {
+    at: usize,
+    fields: usize,
+    host: Host,
+}
+
+/// Reads the rest of a head.
+#[inline(never)]
+fn parse_fields(
+    window: &[u8],
+    begun: Begun,
+    head_bytes: usize,
+    table: &mut [Field],
+    seen: &mut Seen,
+    limits: &Limits,
+    parts: &mut Parts,
+) -> Result<bool, Reject> {
+    let cap = usize::from(limits.header_fields).min(table.len());
+    let table = table.get_mut(begun.fields..cap).unwrap_or_default();
+    let version = parts.version;
+    let mut found = Found { host: begun.host, facts: None };
+    // Clearing the batch for many fields costs as much as reading one: the last request tells what to expect.
+    let section = if seen.few {
+        fields::read::<FEW>(window, begun.at, table, |name, value, field| found.field(version, name, value, field))?
     } else {
-        fields::read::<MANY>(window, at, rest, |name, value, field| found.field(version, name, value, field))?
+        fields::read::<MANY>(window, begun.at, table, |name, value, field| found.field(version, name, value, field))?
     };
     let Some(section) = section else {
         return if window.len() < head_bytes { Ok(false) } else { Err(Reject::HeadTooLarge) };
@@ -213,7 +238,7 @@ pub(crate) fn parse(
         // It is the request's authority unless the target has one (RFC 9112, section 3.2.2).
         parts.authority = host;
     }
-    (parts.fields, parts.length) = (count + section.count, section.end);
+    (parts.fields, parts.length) = (begun.fields + section.count, section.end);
     if version == Version::Http11 && found.facts.is_none() {
         // Nothing was said about it.
         (parts.framing, parts.reads_on) = (Framing::DEFAULT, false);
@@ -277,7 +302,7 @@ fn usual_line(bytes: &[u8], limits: &Limits, parts: &mut Parts) -> Option<usize>
     let length = rest.iter().position(|byte| !is_target(*byte))?;
     let ending: &[u8; 11] = rest.get(length..)?.first_chunk()?;
     let end = method.len() + length + ending.len();
-    if ending != b" HTTP/1.1\r\n" || end > limits.request_line_bytes as usize {
+    if !ends_equal::<8>(ending, b" HTTP/1.1\r\n") || end > limits.request_line_bytes as usize {
         return None;
     }
     parts.method = Known::Get;

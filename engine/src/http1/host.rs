@@ -95,7 +95,7 @@ impl LastHost {
 }
 
 /// Whether `bytes` start with `front`: without a call if that is as long as most hosts.
-#[inline]
+#[inline(always)]
 fn starts_with(bytes: &[u8], front: &[u8]) -> bool {
     let Some(bytes) = bytes.get(..front.len()) else { return false };
     match front.len() {
@@ -107,7 +107,7 @@ fn starts_with(bytes: &[u8], front: &[u8]) -> bool {
 
 /// Whether the first `N` bytes of two texts are the same, and the last `N`.
 #[inline]
-fn ends_equal<const N: usize>(one: &[u8], other: &[u8]) -> bool {
+pub(super) fn ends_equal<const N: usize>(one: &[u8], other: &[u8]) -> bool {
     one.first_chunk::<N>() == other.first_chunk() && one.last_chunk::<N>() == other.last_chunk()
 }
 
