@@ -161,8 +161,7 @@ pub(crate) enum Known {
 ///
 /// `head_bytes` bounds it, since the memory at hand may be smaller than the limit. The verdict depends on nothing but
 /// the bytes and the limits: a head that comes in pieces is read as one that comes at once.
-// A function of its own: inlined into the loop that serves, it would have no registers left.
-#[inline(never)]
+#[inline(always)]
 pub(crate) fn parse(
     bytes: &[u8],
     head_bytes: usize,
