@@ -10,7 +10,7 @@ use crate::{
     exchange::{
         Exchange, RequestContext, Verdict,
         input::Input,
-        output::{Closing, Form, Output},
+        output::{Closing, Output},
     },
     http1::{
         decode::{Decoder, Piece},
@@ -80,7 +80,7 @@ impl<'c, 'm> Connection<'c, 'm> {
     pub fn new(slot: &'c mut Slot<'m>, limits: &'c Limits, now: Instant) -> Self {
         let head_bytes = (limits.head_bytes as usize).min(slot.input.len().saturating_sub(BODY_ROOM));
         slot.state.input.reset();
-        slot.state.output.reset();
+        slot.state.output.reset(true, limits.response_head_bytes);
         #[cfg(feature = "arena")]
         slot.state.arena.reset();
         Self {
@@ -226,12 +226,7 @@ impl<'c, 'm> Connection<'c, 'm> {
             input.start += parts.length;
             (slot.input, slot.fields, Default::default())
         };
-        output.enter(Form {
-            wire: true,
-            http11: parts.version == Version::Http11,
-            head_request: parts.method == Known::Head,
-            head_bytes: self.limits.response_head_bytes,
-        });
+        output.enter(parts.version == Version::Http11, parts.method == Known::Head);
         Exchange {
             head: HeadRef { bytes, table: fields, parts },
             context,
@@ -365,8 +360,7 @@ impl<'c, 'm> Connection<'c, 'm> {
             .input
             .get(self.slot.state.input.start..self.slot.state.input.end)
             .is_some_and(|bytes| bytes.starts_with(b"HEAD "));
-        let form = Form { wire: true, http11: true, head_request, head_bytes: self.limits.response_head_bytes };
-        self.slot.state.output.enter(form);
+        self.slot.state.output.enter(true, head_request);
         let mut output = Output { state: &mut self.slot.state.output, buffer: self.slot.output };
         if output.failure(reject.status(), reject.message(), Closing { date: clock.date(), keep: false }).is_err() {
             output.abandon();

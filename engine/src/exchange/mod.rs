@@ -295,8 +295,7 @@ impl<'b> Exchange<'b> {
     #[inline]
     fn answer(&self, body: &[u8]) -> bool {
         let keep = self.keep.get() && (!self.head.parts.reads_on || self.body_lets_keep());
-        let closing = Closing { date: self.context.date.get(), keep };
-        self.output.try_borrow_mut().is_ok_and(|mut output| output.answer(body, closing))
+        keep && self.output.try_borrow_mut().is_ok_and(|mut output| output.answer(body, &self.context.date))
     }
 
     /// Ends the answer's head with the engine's own lines, and decides whether the connection is kept.

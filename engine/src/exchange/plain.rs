@@ -23,7 +23,7 @@ use super::{
     failure::Failure,
     handler::Sent,
     input::{Input, InputState},
-    output::{Form, Output, OutputState},
+    output::{Output, OutputState},
 };
 
 /// Where the parts of a plain request's head stand in its bytes.
@@ -105,12 +105,6 @@ impl<'b> Exchange<'b> {
             BodyFraming::Length(bytes) => Decoder::Length(bytes),
             BodyFraming::Chunked => Decoder::UntilEnd,
         };
-        let form = Form {
-            wire: false,
-            http11: true,
-            head_request: head.parts.method == Known::Head,
-            head_bytes: limits.response_head_bytes,
-        };
         #[cfg(feature = "arena")]
         memory.state.arena.reset();
         let state = memory.state;
@@ -120,7 +114,8 @@ impl<'b> Exchange<'b> {
         input.end = memory.filled.min(memory.input.len());
         input.enter(0, decoder, false);
         *output = OutputState::NEW;
-        output.enter(form);
+        output.reset(false, limits.response_head_bytes);
+        output.enter(true, head.parts.method == Known::Head);
         Self {
             head: HeadRef { bytes: head.bytes, table: head.table, parts },
             context,

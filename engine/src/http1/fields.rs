@@ -152,6 +152,7 @@ pub(crate) struct Section {
 }
 
 /// Reads field lines from `bytes[from..]` up to and with the empty line. Each goes into `table` and to `note`.
+/// If something stands before them, it ends in CR LF.
 ///
 /// `None` where the section doesn't end within `bytes`. httparse finds the fields, `BATCH` at a time, so that their number
 /// is a limit and not an array's length; it takes LF for CR LF, which is looked for here.
@@ -183,8 +184,8 @@ pub(crate) fn read<'b, const BATCH: usize>(
             let (name, value) = (header.name.as_bytes(), header.value);
             let name_start = name.as_ptr().addr().wrapping_sub(base);
             let value_start = value.as_ptr().addr().wrapping_sub(base);
-            // Every line follows another one's line end; the first line's is looked at by whoever read that.
-            if name_start > from && bytes.get(name_start.wrapping_sub(2)) != Some(&b'\r') {
+            // Every line follows another one's line end, unless it is the first of all bytes.
+            if bytes.get(name_start.wrapping_sub(2)).is_some_and(|byte| *byte != b'\r') {
                 return Err(Reject::BareLf);
             }
             *entry = Field {

@@ -1,5 +1,7 @@
 //! The answer's side of an exchange: one buffer, written from left to right in the form that goes out.
 
+use core::cell::Cell;
+
 use crate::http1::{date::Date, status::Status};
 
 use super::failure::ResponseError;
@@ -59,20 +61,21 @@ impl OutputState {
 
     /// Forgets what was written. What one answer needs is set when it is turned to.
     #[inline]
-    pub(crate) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self, wire: bool, head_bytes: u32) {
         (self.sent, self.committed) = (0, 0);
+        (self.form.wire, self.form.head_bytes) = (wire, head_bytes);
     }
 
     /// Turns to another answer, behind what is there of the answers before it.
     #[inline]
-    pub(crate) fn enter(&mut self, form: Form) {
+    pub(crate) fn enter(&mut self, http11: bool, head_request: bool) {
         self.begun = Some(self.committed);
         self.end = self.committed;
         self.stage = Stage::Fresh;
         self.fields = Given { date: false, length: None };
         self.fault = None;
-        self.form = form;
-        self.usual = form.is_usual();
+        (self.form.http11, self.form.head_request) = (http11, head_request);
+        self.usual = self.form.is_usual();
     }
 }
 
@@ -267,28 +270,23 @@ impl Output<'_> {
     ///
     /// It writes what [`Output::end_head`], [`Output::write`] and [`Output::finish`] would.
     #[inline]
-    pub(crate) fn answer(&mut self, body: &[u8], closing: Closing) -> bool {
-        let Some(date) = closing.date else { return false };
-        if !(self.state.usual && closing.keep && self.state.stage == Stage::Head) {
+    pub(crate) fn answer(&mut self, body: &[u8], date: &Cell<Option<Date>>) -> bool {
+        if !(self.state.usual && self.state.stage == Stage::Head) {
             return false;
         }
         let Some(free) = self.buffer.get_mut(self.state.end..) else { return false };
         let Some((lines, free)) = free.split_first_chunk_mut::<{ USUAL_LINES.len() }>() else { return false };
         *lines = *USUAL_LINES;
+        let Some(date) = date.get() else { return false };
         if let Some(place) = lines.get_mut(6..6 + Date::LEN) {
             place.copy_from_slice(date.as_bytes());
         }
-        let Some((digits, free)) = free.split_first_chunk_mut::<{ MAX_DIGITS + 4 }>() else { return false };
+        let Some(digits) = free.first_chunk_mut::<{ MAX_DIGITS + 4 }>() else { return false };
+        // The body begins where the digits end.
         let head = put_number(digits, body.len() as u64);
-        let count = head + body.len();
-        // The body begins where the digits ended, within the room that they were given.
-        let start = self.state.end + USUAL_LINES.len();
-        if free.len() < body.len() {
-            return false;
-        }
-        let Some(place) = self.buffer.get_mut(start + head..start + count) else { return false };
+        let Some(place) = free.get_mut(head..).and_then(|free| free.get_mut(..body.len())) else { return false };
         place.copy_from_slice(body);
-        self.state.end = start + count;
+        self.state.end += USUAL_LINES.len() + head + body.len();
         self.state.committed = self.state.end;
         self.state.stage = Stage::Done;
         true
