@@ -153,6 +153,13 @@ impl<'c, 'm> Connection<'c, 'm> {
         }
     }
 
+    /// Whether it waits for a request of which nothing is there yet.
+    #[inline]
+    pub(crate) fn is_idle(&self) -> bool {
+        let input = &self.slot.state.input;
+        self.state == State::Idle && input.start == input.end && !input.ended
+    }
+
     /// Whether something has to go out.
     #[inline]
     pub(crate) fn has_pending(&self) -> bool {

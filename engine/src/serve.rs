@@ -213,6 +213,10 @@ where
                         None => return Ok(Ended::Reset),
                     }
                 }
+                // Nearly always that was all.
+                if connection.is_idle() && !watch.closing.get() {
+                    return Ok(driver.over(&connection, Ended::Idle));
+                }
             }
             Step::Linger => return Ok(driver.over(&connection, Ended::Linger)),
             Step::Close => return Ok(driver.over(&connection, Ended::Close)),

@@ -53,7 +53,7 @@ impl OutputState {
         fields: Given { date: false, length: None },
         fault: None,
         status: Status::OK,
-        form: Form { wire: true, http11: true, head_request: false, head_bytes: 0 },
+        form: Form { wire: true, http11: true, head_request: false, room: 0 },
         length: None,
         floor: 0,
         usual: false,
@@ -63,7 +63,7 @@ impl OutputState {
     #[inline]
     pub(crate) fn reset(&mut self, wire: bool, head_bytes: u32) {
         (self.sent, self.committed) = (0, 0);
-        (self.form.wire, self.form.head_bytes) = (wire, head_bytes);
+        (self.form.wire, self.form.room) = (wire, (head_bytes as usize).saturating_sub(OWN_LINES));
     }
 
     /// Turns to another answer, behind what is there of the answers before it.
@@ -94,8 +94,8 @@ pub(crate) struct Form {
     pub(crate) http11: bool,
     /// Whether the request was `HEAD`.
     pub(crate) head_request: bool,
-    /// Bytes that one head may have.
-    pub(crate) head_bytes: u32,
+    /// Bytes that one head may have, but for the engine's own lines.
+    pub(crate) room: usize,
 }
 
 impl Form {
@@ -573,8 +573,7 @@ impl Output<'_> {
     /// Offset that the handler's fields may reach up to: the engine's own lines have their room behind it.
     #[inline]
     fn head_cap(&self) -> usize {
-        self.state.begun.unwrap_or(self.state.committed)
-            + (self.state.form.head_bytes as usize).saturating_sub(OWN_LINES)
+        self.state.begun.unwrap_or(self.state.committed) + self.state.form.room
     }
 
     #[inline]
