@@ -330,7 +330,7 @@ impl<'c, 'm> Connection<'c, 'm> {
         input.start > begun
     }
 
-    #[inline]
+    #[inline(always)]
     fn read_head(&mut self) -> Result<bool, Reject> {
         let bytes = self.slot.input.get(self.slot.state.input.start..self.slot.state.input.end).unwrap_or_default();
         if self.tried != Tried::Not && !self.slot.state.input.ended {
