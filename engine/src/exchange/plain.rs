@@ -23,7 +23,7 @@ use super::{
     failure::Failure,
     handler::Sent,
     input::{Input, InputState},
-    output::{Form, Output, OutputState},
+    output::{Form, Output},
 };
 
 /// Where the parts of a plain request's head stand in its bytes.
@@ -117,7 +117,7 @@ impl<'b> Exchange<'b> {
         *input = InputState::NEW;
         input.end = memory.filled.min(memory.input.len());
         input.enter(0, decoder);
-        *output = OutputState::NEW;
+        output.renew();
         output.enter(form);
         Self {
             head: HeadRef { bytes: head.bytes, table: head.table, parts },

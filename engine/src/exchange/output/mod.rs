@@ -2,10 +2,14 @@
 
 use crate::http1::{date::Date, status::Status};
 
-use super::failure::ResponseError;
+use super::{
+    extras::{Extras, Flags},
+    failure::ResponseError,
+};
 
 mod body;
 mod lines;
+mod outside;
 
 use self::lines::{MAX_DIGITS, OWN_LINES, OwnLines, put_number};
 pub(crate) use self::lines::{Name, check_name, is_value};
@@ -38,6 +42,9 @@ pub(crate) struct OutputState {
     floor: usize,
     /// Whether there is nothing about the answer so far that [`Output::answer`] would have to look at.
     usual: bool,
+    /// Which of the extras hold for this request.
+    pub(crate) flags: Flags,
+    pub(crate) extras: Extras,
 }
 
 impl OutputState {
@@ -55,12 +62,20 @@ impl OutputState {
         length: None,
         floor: 0,
         usual: false,
+        flags: Flags::NONE,
+        extras: Extras::NEW,
     };
 
     /// Forgets what was written. What one answer needs is set when it is turned to.
     #[inline]
     pub(crate) fn reset(&mut self) {
         (self.sent, self.committed) = (0, 0);
+    }
+
+    /// Forgets everything, as far as it can be read.
+    pub(crate) fn renew(&mut self) {
+        self.reset();
+        (self.status, self.length, self.floor) = (Status::OK, None, 0);
     }
 
     /// Turns to another answer, behind what is there of the answers before it.
@@ -73,6 +88,7 @@ impl OutputState {
         self.fault = None;
         self.form = form;
         self.usual = form.is_usual();
+        self.flags = Flags::NONE;
     }
 }
 
@@ -108,6 +124,8 @@ impl Form {
 pub(crate) enum Stage {
     /// Nothing of it is there but interim answers.
     Fresh,
+    /// The same, but there are fields that it begins with.
+    Prepared,
     /// The status line is there.
     Head,
     /// The head is complete, and the body is delimited so.
@@ -162,7 +180,7 @@ impl Output<'_> {
     #[inline(always)]
     pub(crate) fn begin(&mut self, status: Option<Status>) {
         if self.state.stage != Stage::Fresh {
-            return self.fault(ResponseError::Twice);
+            return self.begin_prepared(status);
         }
         if self.state.end != self.state.committed || self.state.fault.is_some() {
             self.forget_interim();
@@ -245,7 +263,7 @@ impl Output<'_> {
         self.state.end -= 2;
         let value_start = self.state.end;
         let cap = self.head_cap().saturating_sub(2);
-        let mut writer = Writer { output: self, cap };
+        let mut writer = lines::Writer { output: self, cap };
         if core::fmt::write(&mut writer, value).is_err() {
             self.state.end = start;
             return self.fault(ResponseError::HeadTooLarge);
@@ -463,7 +481,11 @@ impl Output<'_> {
     pub(crate) fn begin_interim(&mut self, status: Option<Status>) {
         self.forget_interim();
         match status {
-            Some(status) if status.is_interim() && status.code() != 101 && self.state.stage == Stage::Fresh => {
+            Some(status)
+                if status.is_interim()
+                    && status.code() != 101
+                    && matches!(self.state.stage, Stage::Fresh | Stage::Prepared) =>
+            {
                 self.status_line(status);
             }
             _ => self.fault(ResponseError::Status),
@@ -509,6 +531,7 @@ impl Output<'_> {
     }
 
     /// Takes the answer back to where it began. `false` if a byte of its final head went out.
+    #[cold]
     pub(crate) fn rewind(&mut self) -> bool {
         let Some(begun) = self.state.begun else { return false };
         self.state.end = begun;
@@ -516,11 +539,17 @@ impl Output<'_> {
         self.state.sent = self.state.sent.min(begun);
         self.state.floor = 0;
         self.state.length = None;
-        self.state.stage = Stage::Fresh;
+        self.state.stage = if self.state.flags.has(Flags::ADDED) { Stage::Prepared } else { Stage::Fresh };
         self.state.fault = None;
+        self.state.extras.fault = None;
+        self.state.extras.streamed = 0;
         self.state.fields = Given::default();
         self.state.usual = false;
         true
+    }
+
+    pub(crate) const fn can_rewind(&self) -> bool {
+        self.state.begun.is_some()
     }
 
     /// Gives up everything that hasn't gone out.
@@ -607,22 +636,6 @@ impl Output<'_> {
         }
         self.state.end += count;
         count
-    }
-}
-
-/// Formats into the head, as far as `cap`.
-struct Writer<'o, 'b> {
-    output: &'o mut Output<'b>,
-    cap: usize,
-}
-
-impl core::fmt::Write for Writer<'_, '_> {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        if self.output.state.end + text.len() > self.cap {
-            return Err(core::fmt::Error);
-        }
-        self.output.put(text.as_bytes());
-        Ok(())
     }
 }
 
