@@ -36,10 +36,13 @@
 
 #![no_std]
 
+pub mod around;
 mod connection;
 mod exchange;
 mod http1;
 pub mod manual;
+mod percent;
+mod router;
 mod serve;
 mod slot;
 pub mod testing;
@@ -48,8 +51,8 @@ mod time;
 pub use crate::{
     connection::{Connection, Step},
     exchange::{
-        Body, BodyStream, Chunk, Exchange, ExchangeState, FieldLines, Interim, Peer, PlainAnswer, PlainEnd, PlainHead,
-        PlainMemory, Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Verdict, Want,
+        Body, BodyStream, Chunk, Exchange, ExchangeState, FieldLines, Interim, Outcome, Peer, PlainAnswer, PlainEnd,
+        PlainHead, PlainMemory, Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Verdict, Want,
         failure::{BodyError, Cause, Failure, ResponseError},
         handler::{Handler, Sent},
     },
@@ -66,6 +69,8 @@ pub use crate::{
         state::{Deadline, Event, State},
         status::Status,
     },
+    percent::{PercentDecoder, PercentEncoded, PercentError},
+    router::{NoRoutes, Route, Router, Routes},
     serve::{Ended, Watch, linger, serve, serve_ready},
     slot::{PooledSlot, Slot, SlotPool},
     time::{Clock, Instant, ManualClock},

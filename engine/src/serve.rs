@@ -174,8 +174,9 @@ where
     H: Handler,
     C: Clock,
 {
-    let mut connection = Connection::new(slot, limits, clock.now());
-    let mut context = RequestContext { peer, ..RequestContext::default() };
+    let now = clock.now();
+    let mut connection = Connection::new(slot, limits, now);
+    let mut context = RequestContext { peer, now: Cell::new(now), ..RequestContext::default() };
     let mut driver = Driver { io, limits, clock, watch, pump: None };
     let mut answered = false;
     // Nothing is there yet: what `step` would say.
@@ -202,6 +203,7 @@ where
                 Some(count) => {
                     connection.filled(count?);
                     context.date.set(clock.date());
+                    context.now.set(clock.now());
                 }
                 None => connection.expire(clock),
             },
@@ -340,7 +342,7 @@ where
                 return Poll::Ready(Ok(exchange.ended(result)));
             }
             let pump = self.pump.get_or_insert_with(|| Pump::new(self.limits));
-            match pump.moved(exchange, self.io, self.clock, self.watch, context.deadline, task) {
+            match pump.moved(exchange, self.io, self.clock, self.watch, exchange.deadline(), task) {
                 Ok(Moved::Yes) => {}
                 Ok(Moved::No) => return Poll::Pending,
                 Err(Stop::Io(error)) => return Poll::Ready(Err(error)),
@@ -355,6 +357,7 @@ where
             }
             // Time may have passed.
             context.date.set(self.clock.date());
+            context.now.set(self.clock.now());
         }
     }
 }

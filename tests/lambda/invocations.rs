@@ -10,7 +10,7 @@ use std::{
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
 
-use midge::{Failure, Peer, Request, RequestId, Response, Sent};
+use midge::{Failure, Peer, Request, RequestId, Response, Sent, around::TimeLimit};
 use midge_lambda::{Context, Runtime};
 
 use crate::fake::{Fake, NEXT, answer, event, response, with_body};
@@ -287,6 +287,22 @@ fn a_handler_that_waits_too_long_is_answered_504() {
              function did not answer in time\\n\",\"isBase64Encoded\":false}"
         );
         api.accepted();
+    }
+    fake.end(api, runtime);
+}
+
+#[test]
+fn a_time_limit_of_the_handler_s_own_is_answered_504_too() {
+    let fake = Fake::start();
+    let runtime = fake.run(|runtime| runtime, TimeLimit::new(Duration::from_millis(50), waiter));
+    let mut api = fake.accept();
+    // Whether the platform says when it would end the invocation or not.
+    for lines in ["", &*deadline(60_000)] {
+        api.expect(NEXT);
+        api.event_with("id-1", lines, event("GET", "/"));
+        assert!(api.expect(&response("id-1")).text().starts_with("{\"statusCode\":504,"));
+        api.accepted();
+        assert_eq!(api.invoke("id-2", event("GET", "/hello")).text(), answer(200, "a deadline"));
     }
     fake.end(api, runtime);
 }

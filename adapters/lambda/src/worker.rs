@@ -1,6 +1,7 @@
 //! The loop: an event comes in, the handler answers it, the answer goes back.
 
 use std::{
+    cell::Cell,
     convert::Infallible,
     fmt,
     future::poll_fn,
@@ -163,11 +164,15 @@ impl Worker {
         }
         let invocation = self.invocation.clone().unwrap_or_default();
         let deadline = invocation.deadline;
-        let until_epoch = |at: Instant| at.saturating_duration_since(self.epoch).as_millis();
+        let begun = Instant::now();
+        let since_epoch = |at: Instant| {
+            let millis = at.saturating_duration_since(self.epoch).as_millis();
+            midge::Instant::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
+        };
         let context = RequestContext {
             peer: event.client.map_or(Peer::Unknown, Peer::Ip),
-            deadline: deadline
-                .map(|at| midge::Instant::from_millis(u64::try_from(until_epoch(at)).unwrap_or(u64::MAX))),
+            deadline: deadline.map(since_epoch),
+            now: Cell::new(since_epoch(begun)),
             id: RequestId::Text(&invocation.request_id),
             ..RequestContext::default()
         };
@@ -178,6 +183,7 @@ impl Worker {
         let run = Run {
             exchange: &exchange,
             current: Current { link: Rc::clone(&self.link), invocation: Some(Rc::clone(&invocation)) },
+            begun,
             deadline: invocation.handler_deadline,
             timer,
         };
@@ -313,6 +319,7 @@ fn verdict(what: &'static str, status: u16) -> Result<(), Error> {
 struct Run<'x, T> {
     exchange: &'x Exchange<'x>,
     current: Current,
+    begun: Instant,
     deadline: Option<Instant>,
     timer: &'x T,
 }
@@ -388,6 +395,12 @@ impl<'x, T: Timer> Run<'x, T> {
         sent.map_or_else(Answered::Lost, |()| Answered::Sent)
     }
 
+    /// When the handler is dropped if it still waits: shortly before the platform ends the invocation, or at its own time limit.
+    fn deadline(&self) -> Option<Instant> {
+        let own = self.exchange.time_limit().and_then(|time| self.begun.checked_add(time));
+        [self.deadline, own].into_iter().flatten().min()
+    }
+
     /// Runs the handler. Whenever it waits, `take` is given what there is of its answer.
     async fn drive<H: Handler>(&self, handler: &H, mut take: impl FnMut(&Exchange<'_>) -> Result<(), Lost>) -> Outcome {
         let exchange = self.exchange;
@@ -412,7 +425,7 @@ impl<'x, T: Timer> Run<'x, T> {
                     // The whole body was there from the beginning.
                     exchange.end_of_input();
                 }
-                if let Some(deadline) = self.deadline {
+                if let Some(deadline) = self.deadline() {
                     if Instant::now() >= deadline {
                         return Poll::Ready(Outcome::Late);
                     }
@@ -437,7 +450,7 @@ impl<'x, T: Timer> Run<'x, T> {
 /// The failure of a handler that is still waiting when its time is up.
 #[cold]
 fn late() -> Failure {
-    log(format_args!("a handler still waited shortly before its deadline, and was dropped"));
+    log(format_args!("a handler still waited at its deadline, and was dropped"));
     Failure::new(504).because("the function did not answer in time")
 }
 

@@ -2,9 +2,9 @@
 
 use core::{cell::Ref, fmt, future::poll_fn, ops::Deref, task::Poll};
 
-use crate::http1::{fields::Fields, reject::Reject};
+use crate::http1::{fields::Fields, framing::BodyFraming, limits::Limits, reject::Reject};
 
-use super::{Exchange, failure::BodyError, input::Next};
+use super::{Exchange, extras::Flags, failure::BodyError, input::Next};
 
 /// A request's body. Nothing is read before it is asked for: what a handler doesn't want, it doesn't wait for.
 ///
@@ -68,7 +68,8 @@ impl<'x> Body<'x> {
     /// As [`Body::all`].
     pub async fn all_mut(&mut self) -> Result<&'x mut [u8], BodyError> {
         let exchange = self.exchange;
-        let limit = exchange.limits.body_in_memory_bytes as usize;
+        let limits = self.limits();
+        let limit = limits.body_in_memory_bytes as usize;
         // Whoever changes the protocol afterwards has to be able to read on.
         let reserve = if exchange.can_upgrade() { UPGRADE_ROOM } else { 0 };
         poll_fn(|_| {
@@ -76,7 +77,7 @@ impl<'x> Body<'x> {
                 Ok(input) => input,
                 Err(_) => return Poll::Ready(Err(BUSY)),
             };
-            match input.gather(limit, reserve, exchange.limits) {
+            match input.gather(limit, reserve, &limits) {
                 Ok(Some(())) => Poll::Ready(Ok(input.take_gathered())),
                 Ok(None) => {
                     drop(input);
@@ -101,10 +102,37 @@ impl<'x> Body<'x> {
         self.exchange.input.try_borrow().is_ok_and(|input| input.is_over())
     }
 
+    /// The connection's limits, or what a handler set instead.
+    #[inline]
+    fn limits(&self) -> OwnLimits<'x> {
+        let exchange = self.exchange;
+        match exchange.output.try_borrow() {
+            Ok(output) if output.state.flags.has(Flags::BODY) => {
+                OwnLimits::Set(self.limited(output.state.extras.body_limit(output.state.flags)))
+            }
+            _ => OwnLimits::Connection(exchange.limits),
+        }
+    }
+
+    /// The limits with one for the body; a body that is known to be longer is refused.
+    #[cold]
+    fn limited(&self, bytes: Option<u64>) -> Limits {
+        let exchange = self.exchange;
+        let bytes = bytes.unwrap_or(u64::MAX).min(exchange.limits.body_bytes);
+        if let BodyFraming::Length(length) = exchange.head.head().framing().body
+            && length > bytes
+        {
+            exchange.refuse_body(Reject::BodyTooLarge);
+        }
+        let body_in_memory_bytes = u32::try_from(bytes).unwrap_or(u32::MAX);
+        Limits { body_bytes: bytes, body_in_memory_bytes, ..*exchange.limits }
+    }
+
     #[inline]
     fn poll_next(&self, max: usize) -> Poll<Result<Option<(usize, usize)>, BodyError>> {
+        let limits = self.limits();
         let Ok(mut input) = self.exchange.input.try_borrow_mut() else { return Poll::Ready(Err(BUSY)) };
-        match input.next(max, self.exchange.limits) {
+        match input.next(max, &limits) {
             Ok(Next::Data { start, end }) => Poll::Ready(Ok(Some((start, end)))),
             Ok(Next::End) => Poll::Ready(Ok(None)),
             Ok(Next::Need) => {
@@ -129,6 +157,24 @@ impl embedded_io_async::ErrorType for Body<'_> {
 impl embedded_io_async::Read for Body<'_> {
     async fn read(&mut self, buf: &mut [u8]) -> Result<usize, BodyError> {
         Body::read(self, buf).await
+    }
+}
+
+/// The connection's limits, or other ones for one body.
+enum OwnLimits<'x> {
+    Connection(&'x Limits),
+    Set(Limits),
+}
+
+impl Deref for OwnLimits<'_> {
+    type Target = Limits;
+
+    #[inline]
+    fn deref(&self) -> &Limits {
+        match self {
+            Self::Connection(limits) => limits,
+            Self::Set(limits) => limits,
+        }
     }
 }
 

@@ -1,9 +1,11 @@
 //! One request and its answer, in memory: what a handler sees, and what a driver moves bytes for.
 
 mod body;
+pub(crate) mod extras;
 pub(crate) mod failure;
 pub(crate) mod handler;
 pub(crate) mod input;
+mod outcome;
 pub(crate) mod output;
 mod plain;
 mod request;
@@ -15,6 +17,7 @@ use core::{
     fmt,
     net::SocketAddr,
     task::Poll,
+    time::Duration,
 };
 
 use crate::{
@@ -29,6 +32,7 @@ use crate::{
 
 pub use self::{
     body::{Body, Chunk},
+    outcome::Outcome,
     plain::{PlainAnswer, PlainEnd, PlainHead, PlainMemory},
     request::Request,
     response::{BodyStream, FieldLines, Interim, Response, ResponseHead},
@@ -52,6 +56,9 @@ pub struct RequestContext<'b> {
     pub id: RequestId<'b>,
     /// The time of day for the answer's `Date`. The host may set it as long as the exchange lasts.
     pub date: Cell<Option<Date>>,
+    /// The monotonic time, as the host last said: what a time limit that a handler sets counts from. A host without a clock leaves it
+    /// at the origin, and then counts [`Exchange::time_limit`] from the exchange's beginning by itself.
+    pub now: Cell<Instant>,
 }
 
 /// Who is at the other end of a connection.
@@ -238,6 +245,25 @@ impl<'b> Exchange<'b> {
         self.output.try_borrow().is_ok_and(|output| output.stage() == Stage::Raw)
     }
 
+    /// When the answer has to be complete: what the host said ([`RequestContext::deadline`]) or what a handler set
+    /// ([`Request::limit_time`]), whichever comes first. A driver asks when the handler's future is pending, and lets a handler that is late
+    /// fail with 503.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        let set = self.output.try_borrow().ok().and_then(|output| output.state.extras.time(output.state.flags));
+        match (self.context.deadline, set) {
+            (Some(given), Some((_, set))) => Some(given.min(set)),
+            (given, set) => given.or(set.map(|(_, deadline)| deadline)),
+        }
+    }
+
+    /// How long the whole exchange may take, if a handler set that ([`Request::limit_time`]): for hosts whose clock isn't the engine's.
+    #[must_use]
+    pub fn time_limit(&self) -> Option<Duration> {
+        let output = self.output.try_borrow().ok()?;
+        output.state.extras.time(output.state.flags).map(|(time, _)| time)
+    }
+
     /// Says that the connection won't be kept, whatever the client lets it.
     pub fn close_after(&self) {
         self.keep.set(false);
@@ -338,7 +364,7 @@ impl<'b> Exchange<'b> {
             let arrived = input.arrived();
             let Ok(mut output) = self.output.try_borrow_mut() else { return Poll::Pending };
             // Behind the final answer's head nobody can be told any more (RFC 9110, section 10.1.1).
-            let is_early = matches!(output.stage(), Stage::Fresh | Stage::Head);
+            let is_early = matches!(output.stage(), Stage::Fresh | Stage::Prepared | Stage::Head);
             if arrived || !is_early || output.interim(b"HTTP/1.1 100 Continue\r\n\r\n") {
                 input.state.expects = false;
             } else {

@@ -23,7 +23,7 @@ use super::{
     failure::Failure,
     handler::Sent,
     input::{Input, InputState},
-    output::{Output, OutputState},
+    output::Output,
 };
 
 /// Where the parts of a plain request's head stand in its bytes.
@@ -113,8 +113,7 @@ impl<'b> Exchange<'b> {
         *input = InputState::NEW;
         input.end = memory.filled.min(memory.input.len());
         input.enter(0, decoder, false);
-        *output = OutputState::NEW;
-        output.reset(false, limits.response_head_bytes);
+        output.renew(false, limits.response_head_bytes);
         output.enter(true, head.parts.method == Known::Head);
         Self {
             head: HeadRef { bytes: head.bytes, table: head.table, parts },

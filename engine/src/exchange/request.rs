@@ -1,18 +1,21 @@
 //! The request, as a handler sees it.
 
-use core::fmt;
+use core::{fmt, time::Duration};
 
 use crate::{
+    around::trace::TraceContext,
     http1::{
         fields::Fields,
         framing::BodyFraming,
         head::Head,
         method::{Method, Version},
     },
+    percent::PercentEncoded,
+    router::pattern,
     time::Instant,
 };
 
-use super::{Body, Exchange, Peer, RequestId};
+use super::{Body, Exchange, Peer, RequestId, failure::Failure, output::OutputState};
 
 /// A request: its head, and a body that is read as it comes.
 ///
@@ -110,10 +113,93 @@ impl<'x> Request<'x> {
         self.exchange.context.peer
     }
 
-    /// When the answer has to be complete, by the host's clock; `None` if there is no such time.
+    /// When the answer has to be complete, by the host's clock: what the host said or a handler set, whichever comes first; `None` if there
+    /// is no such time.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        self.exchange.context.deadline
+        self.exchange.deadline()
+    }
+
+    /// Gives this request `time` from now on, unless it has less already. A handler that still waits then is dropped, and its client
+    /// answered 503 (Lambda: 504), or cut off if the answer has begun to go out. See [`around::TimeLimit`](crate::around::TimeLimit).
+    pub fn limit_time(&self, time: Duration) {
+        if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
+            let OutputState { extras, flags, .. } = &mut *output.state;
+            extras.limit_time(flags, time, self.exchange.context.now.get());
+        }
+    }
+
+    /// Lets this request's body have `bytes`, instead of [`Limits::body_in_memory_bytes`](crate::Limits::body_in_memory_bytes) where it is
+    /// gathered; [`Limits::body_bytes`](crate::Limits::body_bytes) is still the most that it may have. Reading a longer body is an error,
+    /// answered 413. See [`around::BodyLimit`](crate::around::BodyLimit).
+    pub fn limit_body(&self, bytes: u64) {
+        if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
+            let OutputState { extras, flags, .. } = &mut *output.state;
+            extras.limit_body(flags, bytes);
+        }
+    }
+
+    /// The part of the path that a [`Router`](crate::Router) matched with `{name}` or `{*name}`, still percent-encoded. Where routers are
+    /// nested, the innermost one's comes first.
+    ///
+    /// ```
+    /// use midge::{Failure, Request, Response, Sent};
+    ///
+    /// async fn show(request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
+    ///     let id: u32 = request.param("id")?.parse()?;
+    ///     response.status(200).header_fmt("x-id", format_args!("{id}")).empty().await
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// 500: the route has no parameter of this name.
+    pub fn param(&self, name: &str) -> Result<PercentEncoded<'x>, Failure> {
+        let found = self.with_patterns(|patterns| pattern::param(patterns, self.path(), name));
+        found.map(PercentEncoded::new).ok_or(NO_PARAMETER)
+    }
+
+    /// The pattern that a [`Router`](crate::Router) matched the path with: what to count and log requests by. Where routers are nested, the
+    /// innermost one's; the prefix of an outer one while its handler is no router. `None` without a match.
+    #[must_use]
+    pub fn pattern(&self) -> Option<&'static str> {
+        self.with_patterns(|patterns| patterns.last().copied())
+    }
+
+    /// What is left of the path below the prefixes that it was nested under: `/a` of `/files/a` under `/files`; empty where it is the prefix
+    /// alone.
+    #[must_use]
+    pub fn path_below(&self) -> &'x str {
+        self.with_patterns(|patterns| pattern::below(patterns, self.path()))
+    }
+
+    /// The trace that this request belongs to, if a handler around this one found or began one: [`around::Trace`](crate::around::Trace).
+    #[must_use]
+    pub fn trace(&self) -> Option<TraceContext> {
+        let output = self.exchange.output.try_borrow().ok()?;
+        output.state.extras.trace(output.state.flags)
+    }
+
+    /// Says which trace this request belongs to.
+    pub fn set_trace(&self, trace: TraceContext) {
+        if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
+            let OutputState { extras, flags, .. } = &mut *output.state;
+            extras.set_trace(flags, trace);
+        }
+    }
+
+    /// Notes that a router matched the path; `false` if there are too many routers within each other.
+    pub(crate) fn matched(&self, pattern: &'static str) -> bool {
+        let Ok(mut output) = self.exchange.output.try_borrow_mut() else { return false };
+        let OutputState { extras, flags, .. } = &mut *output.state;
+        extras.push_pattern(flags, pattern)
+    }
+
+    fn with_patterns<T>(&self, see: impl FnOnce(&[&'static str]) -> T) -> T {
+        match self.exchange.output.try_borrow() {
+            Ok(output) => see(output.state.extras.patterns(output.state.flags)),
+            Err(_) => see(&[]),
+        }
     }
 
     /// A name for this request in logs.
@@ -140,3 +226,6 @@ impl fmt::Debug for Request<'_> {
             .finish_non_exhaustive()
     }
 }
+
+/// A handler asks for a parameter that its route doesn't have: the program is wrong, not the request.
+const NO_PARAMETER: Failure = Failure::new(500);

@@ -5,7 +5,7 @@ use core::{fmt, future::poll_fn, task::Poll};
 use crate::http1::status::Status;
 
 use super::{
-    Exchange, Upgraded,
+    Exchange, Outcome, Upgraded,
     failure::{Failure, ResponseError},
     handler::Sent,
     output::{Announced, Closing, Name, check_name, is_value},
@@ -39,6 +39,42 @@ impl<'x> Response<'x> {
             output.begin(Status::new(status));
         }
         ResponseHead { exchange: self.exchange }
+    }
+
+    /// Adds a field to the answer that follows, whoever writes it: also to a failure's. For handlers around other ones; all that they add
+    /// may have 1,024 bytes. What is wrong with it, the head's end gives as an error, as for [`ResponseHead::header`].
+    ///
+    /// ```
+    /// # use midge::{testing, Failure, Handler, Request, Response, Sent};
+    /// # async fn inner(_request: Request<'_>, _response: Response<'_>) -> Result<Sent, Failure> { Err(Failure::new(404)) }
+    /// # let mut scratch = testing::Scratch::new();
+    /// # let handler =
+    /// async |request: Request<'_>, response: Response<'_>| {
+    ///     inner.handle(request, response.with("x-content-type-options", "nosniff")).await
+    /// }
+    /// # ;
+    /// # let answer = testing::call(&handler, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut scratch)?;
+    /// # assert_eq!((answer.status(), answer.header("x-content-type-options")), (404, Some("nosniff")));
+    /// # Ok::<(), testing::CallError>(())
+    /// ```
+    pub fn with(self, name: &str, value: &str) -> Self {
+        self.with_fmt(name, format_args!("{value}"))
+    }
+
+    /// As [`Response::with`], with a value that is formatted in place.
+    pub fn with_fmt(self, name: &str, value: fmt::Arguments<'_>) -> Self {
+        if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
+            output.add(name.as_bytes(), value);
+        }
+        self
+    }
+
+    /// What becomes of this answer, to be asked when the handler that writes it is done.
+    pub fn outcome(&self) -> Outcome<'x> {
+        if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
+            output.watch();
+        }
+        Outcome::new(self.exchange)
     }
 
     /// Begins an interim answer, such as 103 (Early Hints, RFC 8297). Clients of HTTP/1.0 are not sent it (RFC 9110, section 15.2).

@@ -47,6 +47,10 @@ fn exchanged(checks: &mut Checks) {
     let exchange = connection.exchange(&context);
     context.date.set(Some(Date::from_unix_seconds(0)));
     exchange.close_after();
+    context.now.set(now);
+    exchange.request().limit_time(Duration::from_secs(1));
+    let second = Duration::from_secs(1);
+    check!(checks, exchange.time_limit() == Some(second) && exchange.deadline() == Some(now.after(second)));
 
     let mut waits = Context::from_waker(Waker::noop());
     let mut future = pin!(echo(exchange.request(), exchange.response()));

@@ -5,6 +5,7 @@
 #![no_main]
 #![deny(unsafe_code)]
 
+mod around;
 mod by_hand;
 mod checks;
 mod io;
@@ -24,6 +25,7 @@ pub extern "C" fn _start() -> u32 {
     values::reach(&mut checks);
     served::reach(&mut checks);
     by_hand::reach(&mut checks);
+    around::reach(&mut checks);
     checks.first_failed()
 }
 

@@ -29,10 +29,11 @@ impl Output<'_> {
             Stage::Body(Delimiter::Chunked(open)) => self.write_chunk(open, bytes),
             Stage::Body(Delimiter::End) | Stage::Raw => {
                 let written = self.put_some(bytes, 0);
+                self.streamed(written);
                 self.state.committed = self.state.end;
                 written
             }
-            Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
+            Stage::Fresh | Stage::Prepared | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
         };
         Ok(written)
     }
@@ -66,6 +67,7 @@ impl Output<'_> {
             self.state.end = start;
             return;
         }
+        self.streamed(size);
         for (place, shift) in (start..start + 4).zip([12, 8, 4, 0]) {
             if let Some(digit) = self.buffer.get_mut(place) {
                 *digit = HEX.get(size >> shift & 0xf).copied().unwrap_or(b'0');
@@ -94,7 +96,9 @@ impl Output<'_> {
                 self.put(b"\r\n");
                 self.state.committed = self.state.end;
             }
-            Stage::Raw | Stage::Fresh | Stage::Head | Stage::Done => return Err(ResponseError::Twice),
+            Stage::Raw | Stage::Fresh | Stage::Prepared | Stage::Head | Stage::Done => {
+                return Err(ResponseError::Twice);
+            }
         }
         self.state.stage = Stage::Done;
         Ok(true)
@@ -164,7 +168,7 @@ impl Output<'_> {
 
 const HEX: &[u8; 16] = b"0123456789abcdef";
 /// `0000` and CR LF.
-const CHUNK_HEAD: usize = 6;
+pub(super) const CHUNK_HEAD: usize = 6;
 /// The CR LF behind a chunk, the last chunk and the empty line.
 const CHUNK_RESERVE: usize = 7;
 /// What four digits count.

@@ -1,5 +1,6 @@
 //! The lines of a head, checked and formatted.
 
+use super::Output;
 use crate::{exchange::failure::ResponseError, http1::token::is_tchar};
 
 /// The engine's own lines at the end of a head, in room that is large enough for all of them.
@@ -123,3 +124,19 @@ const ONES: u64 = 0x0101_0101_0101_0101;
 pub(super) const MAX_DIGITS: usize = 20;
 /// The longest `date`, `connection`, `content-length` or `transfer-encoding` lines and the head's end.
 pub(super) const OWN_LINES: usize = 128;
+
+/// Formats into the head, as far as `cap`.
+pub(super) struct Writer<'o, 'b> {
+    pub(super) output: &'o mut Output<'b>,
+    pub(super) cap: usize,
+}
+
+impl core::fmt::Write for Writer<'_, '_> {
+    fn write_str(&mut self, text: &str) -> core::fmt::Result {
+        if self.output.state.end + text.len() > self.cap {
+            return Err(core::fmt::Error);
+        }
+        self.output.put(text.as_bytes());
+        Ok(())
+    }
+}

@@ -4,10 +4,14 @@ use core::cell::Cell;
 
 use crate::http1::{date::Date, status::Status};
 
-use super::failure::ResponseError;
+use super::{
+    extras::{Extras, Flags},
+    failure::ResponseError,
+};
 
 mod body;
 mod lines;
+mod outside;
 
 use self::lines::{MAX_DIGITS, OWN_LINES, OwnLines, put_number};
 pub(crate) use self::lines::{Name, check_name, is_value};
@@ -40,6 +44,9 @@ pub(crate) struct OutputState {
     floor: usize,
     /// Whether there is nothing about the answer so far that [`Output::answer`] would have to look at.
     usual: bool,
+    /// Which of the extras hold for this request.
+    pub(crate) flags: Flags,
+    pub(crate) extras: Extras,
 }
 
 impl OutputState {
@@ -57,6 +64,8 @@ impl OutputState {
         length: None,
         floor: 0,
         usual: false,
+        flags: Flags::NONE,
+        extras: Extras::NEW,
     };
 
     /// Forgets what was written. What one answer needs is set when it is turned to.
@@ -64,6 +73,12 @@ impl OutputState {
     pub(crate) fn reset(&mut self, wire: bool, head_bytes: u32) {
         (self.sent, self.committed) = (0, 0);
         (self.form.wire, self.form.room) = (wire, (head_bytes as usize).saturating_sub(OWN_LINES));
+    }
+
+    /// Forgets everything, as far as it can be read.
+    pub(crate) fn renew(&mut self, wire: bool, head_bytes: u32) {
+        self.reset(wire, head_bytes);
+        (self.status, self.length, self.floor) = (Status::OK, None, 0);
     }
 
     /// Turns to another answer, behind what is there of the answers before it.
@@ -76,6 +91,7 @@ impl OutputState {
         self.fault = None;
         (self.form.http11, self.form.head_request) = (http11, head_request);
         self.usual = self.form.is_usual();
+        self.flags = Flags::NONE;
     }
 }
 
@@ -111,6 +127,8 @@ impl Form {
 pub(crate) enum Stage {
     /// Nothing of it is there but interim answers.
     Fresh,
+    /// The same, but there are fields that it begins with.
+    Prepared,
     /// The status line is there.
     Head,
     /// The head is complete, and the body is delimited so.
@@ -165,7 +183,7 @@ impl Output<'_> {
     #[inline(always)]
     pub(crate) fn begin(&mut self, status: Option<Status>) {
         if self.state.stage != Stage::Fresh {
-            return self.fault(ResponseError::Twice);
+            return self.begin_prepared(status);
         }
         if self.state.end != self.state.committed || self.state.fault.is_some() {
             self.forget_interim();
@@ -248,7 +266,7 @@ impl Output<'_> {
         self.state.end -= 2;
         let value_start = self.state.end;
         let cap = self.head_cap().saturating_sub(2);
-        let mut writer = Writer { output: self, cap };
+        let mut writer = lines::Writer { output: self, cap };
         if core::fmt::write(&mut writer, value).is_err() {
             self.state.end = start;
             return self.fault(ResponseError::HeadTooLarge);
@@ -461,7 +479,11 @@ impl Output<'_> {
     pub(crate) fn begin_interim(&mut self, status: Option<Status>) {
         self.forget_interim();
         match status {
-            Some(status) if status.is_interim() && status.code() != 101 && self.state.stage == Stage::Fresh => {
+            Some(status)
+                if status.is_interim()
+                    && status.code() != 101
+                    && matches!(self.state.stage, Stage::Fresh | Stage::Prepared) =>
+            {
                 self.status_line(status);
             }
             _ => self.fault(ResponseError::Status),
@@ -507,6 +529,7 @@ impl Output<'_> {
     }
 
     /// Takes the answer back to where it began. `false` if a byte of its final head went out.
+    #[cold]
     pub(crate) fn rewind(&mut self) -> bool {
         let Some(begun) = self.state.begun else { return false };
         self.state.end = begun;
@@ -514,11 +537,17 @@ impl Output<'_> {
         self.state.sent = self.state.sent.min(begun);
         self.state.floor = 0;
         self.state.length = None;
-        self.state.stage = Stage::Fresh;
+        self.state.stage = if self.state.flags.has(Flags::ADDED) { Stage::Prepared } else { Stage::Fresh };
         self.state.fault = None;
+        self.state.extras.fault = None;
+        self.state.extras.streamed = 0;
         self.state.fields = Given::default();
         self.state.usual = false;
         true
+    }
+
+    pub(crate) const fn can_rewind(&self) -> bool {
+        self.state.begun.is_some()
     }
 
     /// Gives up everything that hasn't gone out.
@@ -604,22 +633,6 @@ impl Output<'_> {
         }
         self.state.end += count;
         count
-    }
-}
-
-/// Formats into the head, as far as `cap`.
-struct Writer<'o, 'b> {
-    output: &'o mut Output<'b>,
-    cap: usize,
-}
-
-impl core::fmt::Write for Writer<'_, '_> {
-    fn write_str(&mut self, text: &str) -> core::fmt::Result {
-        if self.output.state.end + text.len() > self.cap {
-            return Err(core::fmt::Error);
-        }
-        self.output.put(text.as_bytes());
-        Ok(())
     }
 }
 

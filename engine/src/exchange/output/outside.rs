@@ -1,0 +1,112 @@
+//! What handlers around the one that answers add to its answer, and are told of it.
+
+use core::fmt;
+
+use super::{
+    Delimiter, Output, OutputState, Stage,
+    body::CHUNK_HEAD,
+    lines::{Name, check_name, is_value},
+};
+use crate::{
+    exchange::{
+        extras::{Extras, Flags},
+        failure::ResponseError,
+    },
+    http1::status::Status,
+};
+
+impl Output<'_> {
+    /// Writes the status line, and behind it the fields that were added before.
+    #[cold]
+    pub(super) fn begin_prepared(&mut self, status: Option<Status>) {
+        if self.state.stage != Stage::Prepared {
+            return self.fault(ResponseError::Twice);
+        }
+        self.state.stage = Stage::Fresh;
+        self.begin(status);
+        if let Some(fault) = self.state.extras.fault {
+            self.fault(fault);
+        }
+        let cap = self.head_cap();
+        let lines = self.state.extras.lines(self.state.flags);
+        match self.buffer.get_mut(self.state.end..self.state.end + lines.len()) {
+            Some(place) if self.state.end + lines.len() <= cap => {
+                place.copy_from_slice(lines);
+                self.state.end += lines.len();
+            }
+            _ => self.fault(ResponseError::HeadTooLarge),
+        }
+    }
+
+    /// Keeps a field for the head that isn't begun yet.
+    #[cold]
+    pub(crate) fn add(&mut self, name: &[u8], value: fmt::Arguments<'_>) {
+        let OutputState { extras, flags, stage, .. } = &mut *self.state;
+        extras.add(flags);
+        if *stage == Stage::Fresh {
+            *stage = Stage::Prepared;
+        }
+        let mark = extras.mark();
+        if let Err(error) = add_line(extras, name, value) {
+            extras.back_to(mark);
+            extras.fault.get_or_insert(error);
+        }
+    }
+
+    /// Lets [`Output::body_bytes`] tell.
+    #[cold]
+    pub(crate) fn watch(&mut self) {
+        if !self.state.flags.raise(Flags::WATCHED) {
+            self.state.extras.streamed = 0;
+        }
+        self.state.usual = false;
+    }
+
+    /// Bytes of the body so far, if someone watches.
+    pub(crate) fn body_bytes(&self) -> u64 {
+        match self.state.stage {
+            Stage::Fresh | Stage::Prepared | Stage::Head | Stage::Body(Delimiter::Nothing(_)) => 0,
+            Stage::Done if self.is_without_body() => 0,
+            Stage::Body(Delimiter::Length(left)) => self.state.length.unwrap_or_default().saturating_sub(left),
+            Stage::Body(Delimiter::Chunked(Some(start))) => {
+                self.state.extras.streamed + self.state.end.saturating_sub(start + CHUNK_HEAD) as u64
+            }
+            Stage::Body(_) | Stage::Raw | Stage::Done => self.state.length.unwrap_or(self.state.extras.streamed),
+        }
+    }
+
+    /// Counts bytes of a body of unknown length.
+    #[inline]
+    pub(super) fn streamed(&mut self, bytes: usize) {
+        if self.state.flags.has(Flags::WATCHED) {
+            self.state.extras.streamed += bytes as u64;
+        }
+    }
+}
+
+/// Appends a field to those that an answer will begin with.
+fn add_line(extras: &mut Extras, name: &[u8], value: fmt::Arguments<'_>) -> Result<(), ResponseError> {
+    match check_name(name) {
+        Name::Plain => {}
+        // The handler may give its own.
+        Name::Date => return Err(ResponseError::Reserved),
+        Name::Refused(error) => return Err(error),
+    }
+    extras.put(name)?;
+    extras.put(b": ")?;
+    let mark = extras.mark();
+    fmt::write(&mut Adding(extras), value).map_err(|_| ResponseError::HeadTooLarge)?;
+    if !is_value(extras.since(mark)) {
+        return Err(ResponseError::FieldValue);
+    }
+    extras.put(b"\r\n")
+}
+
+/// Formats into the fields that an answer will begin with.
+struct Adding<'o>(&'o mut Extras);
+
+impl fmt::Write for Adding<'_> {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        self.0.put(text.as_bytes()).map_err(|_| fmt::Error)
+    }
+}
