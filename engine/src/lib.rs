@@ -40,6 +40,7 @@ mod connection;
 mod exchange;
 mod http1;
 pub mod manual;
+mod percent;
 mod serve;
 mod slot;
 pub mod testing;
@@ -66,6 +67,7 @@ pub use crate::{
         state::{Deadline, Event, State},
         status::Status,
     },
+    percent::{PercentDecoder, PercentEncoded, PercentError},
     serve::{Ended, Watch, linger, serve, serve_ready},
     slot::{PooledSlot, Slot, SlotPool},
     time::{Clock, Instant, ManualClock},

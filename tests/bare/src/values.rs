@@ -5,7 +5,7 @@ use core::{hint::black_box, time::Duration};
 use midge::{
     AnswerBody, AnswerError, AnswerFraming, AnswerHead, AnswerPiece, BodyError, BodyFraming, Cause, ChunkError,
     ChunkStep, Chunked, Clock, Date, Deadline, Event, Facts, Failure, Field, FieldLines, Fields, Instant, Limits,
-    ManualClock, Method, Peer, Reject, RequestId, ResponseError, Span, State, Status, Version, framing,
+    ManualClock, Method, Peer, PercentEncoded, PercentError, Reject, RequestId, ResponseError, Span, State, Status, Version, framing,
     testing::CallError,
 };
 
@@ -20,6 +20,7 @@ pub fn reach(checks: &mut Checks) {
     frames(checks);
     answers(checks);
     failures(checks);
+    encodings(checks);
 }
 
 fn times(checks: &mut Checks) {
@@ -112,4 +113,14 @@ pub fn body_error(checks: &mut Checks, error: BodyError) {
     check!(checks, embedded_io_async::Error::kind(&error) == embedded_io_async::ErrorKind::OutOfMemory);
     check!(checks, Failure::from(error).status().code() == 413);
     check!(checks, !Text::of(format_args!("{error}")).as_str().is_empty());
+}
+
+fn encodings(checks: &mut Checks) {
+    let mut buffer = [0; 8];
+    let encoded = PercentEncoded::new(black_box("a%20b+"));
+    check!(checks, encoded.raw() == b"a%20b+" && encoded.plain().is_none() && encoded.is("a b+"));
+    check!(checks, encoded.decode_bytes(&mut buffer) == Ok(b"a b+") && encoded.bytes().count() == 4);
+    let form = PercentEncoded::form(black_box("+1"));
+    check!(checks, form.decode(&mut buffer) == Ok(" 1") && form.parse::<u8>() == Err(PercentError::Value));
+    check!(checks, Failure::from(PercentError::Malformed).status().code() == 400);
 }
