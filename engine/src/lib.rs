@@ -37,6 +37,7 @@
 #![no_std]
 
 mod connection;
+mod data;
 mod exchange;
 mod http1;
 pub mod manual;
@@ -48,6 +49,13 @@ mod time;
 
 pub use crate::{
     connection::{Connection, Step},
+    data::{
+        cookies::Cookies,
+        form::Form,
+        media::{MediaType, Parameter},
+        query::Pairs,
+        set_cookie::{CookieError, SameSite, SetCookie},
+    },
     exchange::{
         Body, BodyStream, Chunk, Exchange, ExchangeState, FieldLines, Interim, Peer, PlainAnswer, PlainEnd, PlainHead,
         PlainMemory, Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Verdict, Want,

@@ -164,11 +164,20 @@ pub enum ResponseError {
     UpgradeNotOffered,
     /// The answer was already complete.
     Twice,
+    /// Not a location that an answer can send its client to; see [`Response::redirect`](crate::Response::redirect).
+    Location,
+    /// A cookie that clients would not keep; [`SetCookie::check`](crate::SetCookie::check) says why.
+    Cookie,
+    /// Something that was written into a body could not be formatted.
+    Format,
 }
 
 impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Cookie => "a cookie that clients would not keep (SetCookie::check says why)",
+            Self::Location => "a location that is not a URI reference",
+            Self::Format => "a value that could not be formatted",
             Self::Status => "not a status that a final answer can have",
             Self::FieldName => "a field name that is not a token",
             Self::FieldValue => "a field value with CR, LF, NUL or another control character",

@@ -27,6 +27,7 @@ use crate::{
     time::Instant,
 };
 
+pub(crate) use self::response::BUSY;
 pub use self::{
     body::{Body, Chunk},
     plain::{PlainAnswer, PlainEnd, PlainHead, PlainMemory},

@@ -579,8 +579,9 @@ impl Output<'_> {
             + (self.state.form.head_bytes as usize).saturating_sub(OWN_LINES)
     }
 
+    /// Notes what is wrong with the head, for whoever ends it.
     #[inline]
-    fn fault(&mut self, error: ResponseError) {
+    pub(crate) fn fault(&mut self, error: ResponseError) {
         self.state.fault.get_or_insert(error);
         self.state.usual = false;
     }

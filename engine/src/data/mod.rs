@@ -1,0 +1,11 @@
+//! What handlers read and write beside heads and bytes: queries, forms, cookies, media types, documents. One file for each.
+//!
+//! All of it is asked for: a request that doesn't ask costs nothing, and nothing is kept in the request or the exchange.
+
+mod answers;
+pub(crate) mod cookies;
+pub(crate) mod form;
+pub(crate) mod media;
+pub(crate) mod query;
+pub(crate) mod set_cookie;
+mod window;
