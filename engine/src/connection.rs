@@ -365,7 +365,10 @@ impl<'c, 'm> Connection<'c, 'm> {
         let form = Form { wire: true, http11: true, head_request, head_bytes: self.limits.response_head_bytes };
         self.slot.state.output.enter(form);
         let mut output = Output { state: &mut self.slot.state.output, buffer: self.slot.output };
-        if output.failure(reject.status(), reject.message(), Closing { date: clock.date(), keep: false }).is_err() {
+        if output
+            .failure(reject.status(), [reject.message(), "", ""], Closing { date: clock.date(), keep: false })
+            .is_err()
+        {
             output.abandon();
         }
         self.slot.state.input.start = self.slot.state.input.end;

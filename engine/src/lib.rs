@@ -33,6 +33,7 @@
 //!
 //! - `std`: lets the parsers below find out at run time which vector instructions the processor has.
 //! - `arena`: [`Request::arena`], scratch memory for handlers (needs an allocator at start).
+//! - `json`: JSON bodies through serde, without an allocator.
 
 #![no_std]
 
@@ -47,6 +48,8 @@ mod slot;
 pub mod testing;
 mod time;
 
+#[cfg(feature = "json")]
+pub use crate::data::json;
 pub use crate::{
     connection::{Connection, Step},
     data::{

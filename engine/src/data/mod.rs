@@ -5,6 +5,8 @@
 mod answers;
 pub(crate) mod cookies;
 pub(crate) mod form;
+#[cfg(feature = "json")]
+pub mod json;
 pub(crate) mod media;
 pub(crate) mod query;
 pub(crate) mod set_cookie;

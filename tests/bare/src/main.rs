@@ -7,6 +7,7 @@
 
 mod by_hand;
 mod checks;
+mod data;
 mod io;
 mod served;
 mod values;
@@ -24,6 +25,7 @@ pub extern "C" fn _start() -> u32 {
     values::reach(&mut checks);
     served::reach(&mut checks);
     by_hand::reach(&mut checks);
+    data::reach(&mut checks);
     checks.first_failed()
 }
 

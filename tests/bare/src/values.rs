@@ -5,8 +5,8 @@ use core::{hint::black_box, time::Duration};
 use midge::{
     AnswerBody, AnswerError, AnswerFraming, AnswerHead, AnswerPiece, BodyError, BodyFraming, Cause, ChunkError,
     ChunkStep, Chunked, Clock, Date, Deadline, Event, Facts, Failure, Field, FieldLines, Fields, Instant, Limits,
-    ManualClock, Method, Peer, PercentEncoded, PercentError, Reject, RequestId, ResponseError, Span, State, Status, Version, framing,
-    testing::CallError,
+    ManualClock, Method, Peer, PercentEncoded, PercentError, Reject, RequestId, ResponseError, Span, State, Status,
+    Version, framing, testing::CallError,
 };
 
 use crate::checks::{Checks, Text, check};
