@@ -54,9 +54,11 @@ pub use crate::{
     connection::{Connection, Step},
     data::{
         cookies::Cookies,
+        etag::EntityTag,
         form::Form,
         media::{MediaType, Parameter},
         query::Pairs,
+        select::{Outcome, Representation, Selection, select},
         set_cookie::{CookieError, SameSite, SetCookie},
     },
     exchange::{

@@ -48,7 +48,8 @@ impl<'x> Response<'x> {
     }
 
     /// Begins a 304 (Not Modified): fields that its 200 would have had (`etag`, `cache-control`, `vary`, `expires`) are still to be added
-    /// (RFC 9110, section 15.4.5), and [`ResponseHead::empty`] ends it.
+    /// (RFC 9110, section 15.4.5), and [`ResponseHead::empty`] ends it. [`Request::select`](crate::Request::select)
+    /// decides when it is due.
     pub fn not_modified(self) -> ResponseHead<'x> {
         self.status(304)
     }

@@ -4,10 +4,14 @@
 
 mod answers;
 pub(crate) mod cookies;
+mod date;
+pub(crate) mod etag;
 pub(crate) mod form;
 #[cfg(feature = "json")]
 pub mod json;
 pub(crate) mod media;
 pub(crate) mod query;
+mod range;
+pub(crate) mod select;
 pub(crate) mod set_cookie;
 mod window;

@@ -3,8 +3,10 @@
 use core::{hint::black_box, time::Duration};
 
 use midge::{
-    CookieError, Date, Failure, Form, MediaType, Pairs, PercentError, Request, Response, SameSite, Sent, SetCookie,
+    CookieError, Date, EntityTag, Failure, Fields, Form, MediaType, Method, Outcome, Pairs, PercentError,
+    Representation, Request, Response, SameSite, Sent, SetCookie,
     json::{self, Fault},
+    select,
     testing::{self, Scratch},
 };
 use serde::{Deserialize, Serialize};
@@ -19,6 +21,7 @@ pub fn reach(checks: &mut Checks) {
     media(checks);
     cookies(checks);
     documents(checks);
+    selected(checks);
     handled(checks);
 }
 
@@ -76,6 +79,16 @@ fn handled(checks: &mut Checks) {
     }
 }
 
+fn selected(checks: &mut Checks) {
+    check!(checks, Date::parse_unix_seconds(black_box(b"Sun Nov  6 08:49:37 1994")) == Some(784_111_777));
+    let tag = EntityTag::weak(black_box("v1"));
+    check!(checks, tag.is_some_and(|tag| tag.is_weak() && tag.opaque() == "v1"));
+    let current = Representation::new(black_box(5)).etag(tag).modified(1).modified_is_strong(true).without_ranges();
+    let selection = select(Method::Get, Fields::NONE, Some(&current));
+    check!(checks, current.length() == 5 && *selection.outcome() == Outcome::Whole && selection.status().code() == 200);
+    check!(checks, selection.range() == (0..5) && selection.of(b"hello") == b"hello");
+}
+
 async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
     match request.path() {
         "/query" => {
@@ -104,6 +117,11 @@ async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<
             write!(body, "{} of {}", black_box(1), black_box(2)).await?;
             body.finish().await
         }
+        "/select" => {
+            let current = Representation::new(5).etag(EntityTag::strong("v1"));
+            let selection = request.select(Some(&current));
+            response.selected(&selection).body(selection.of(b"hello")).await
+        }
         "/json" => {
             let mut user: User<'_> = request.json().await?;
             user.age += 1;
@@ -114,7 +132,9 @@ async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<
 }
 
 /// What is sent, and the status and body that have to come back.
-const REQUESTS: [(&str, u16, &str); 7] = [
+const REQUESTS: [(&str, u16, &str); 9] = [
+    ("GET /select HTTP/1.1\r\nHost: a\r\nRange: bytes=1-2\r\n\r\n", 206, "el"),
+    ("GET /select HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"v1\"\r\n\r\n", 304, ""),
     (
         "POST /json HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nContent-Length: 20\r\n\r\n{\"name\":\"A\",\"age\":1}",
         200,
