@@ -55,8 +55,10 @@ pub use crate::{
     data::{
         cookies::Cookies,
         etag::EntityTag,
+        events::{EventStream, ServerEvent},
         form::Form,
         media::{MediaType, Parameter},
+        multipart::{Multipart, MultipartError, Part},
         query::Pairs,
         select::{Outcome, Representation, Selection, select},
         set_cookie::{CookieError, SameSite, SetCookie},

@@ -2,14 +2,17 @@
 //!
 //! All of it is asked for: a request that doesn't ask costs nothing, and nothing is kept in the request or the exchange.
 
+mod accept;
 mod answers;
 pub(crate) mod cookies;
 mod date;
 pub(crate) mod etag;
+pub(crate) mod events;
 pub(crate) mod form;
 #[cfg(feature = "json")]
 pub mod json;
 pub(crate) mod media;
+pub(crate) mod multipart;
 pub(crate) mod query;
 mod range;
 pub(crate) mod select;

@@ -204,6 +204,8 @@ pub enum ResponseError {
     Location,
     /// A cookie that clients would not keep; [`SetCookie::check`](crate::SetCookie::check) says why.
     Cookie,
+    /// A server-sent event whose name or id has a line end in it, or whose id has a NUL.
+    Event,
     /// Something that was written into a body could not be formatted.
     Format,
 }
@@ -213,6 +215,7 @@ impl fmt::Display for ResponseError {
         f.write_str(match self {
             Self::Cookie => "a cookie that clients would not keep (SetCookie::check says why)",
             Self::Location => "a location that is not a URI reference",
+            Self::Event => "a server-sent event whose name or id has a line end or NUL in it",
             Self::Format => "a value that could not be formatted",
             Self::Status => "not a status that a final answer can have",
             Self::FieldName => "a field name that is not a token",

@@ -4,7 +4,7 @@ use core::{hint::black_box, time::Duration};
 
 use midge::{
     CookieError, Date, EntityTag, Failure, Fields, Form, MediaType, Method, Outcome, Pairs, PercentError,
-    Representation, Request, Response, SameSite, Sent, SetCookie,
+    Representation, Request, Response, SameSite, Sent, ServerEvent, SetCookie,
     json::{self, Fault},
     select,
     testing::{self, Scratch},
@@ -117,6 +117,39 @@ async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<
             write!(body, "{} of {}", black_box(1), black_box(2)).await?;
             body.finish().await
         }
+        "/accepts" => {
+            let media = request.accepts(&["text/html", "text/plain"]);
+            let encoding = request.accepts_encoding(&["br", "gzip"]);
+            let language = request.accepts_language(&["en", "de"]);
+            let is_right = (media, encoding, language) == (Some("text/plain"), Some("gzip"), Some("de"));
+            response.status(if is_right { 204 } else { 500 }).empty().await
+        }
+        "/events" => {
+            let mut events = response.status(200).events().await?;
+            let event = ServerEvent::new().event("e").id("1").retry(Duration::from_millis(2));
+            events.send(&event.data("a")).await?;
+            events.send(&ServerEvent::new().data_fmt(format_args!("{}", black_box(3)))).await?;
+            events.comment("").await?;
+            events.finish().await
+        }
+        "/multipart" => {
+            let mut memory = [0; 256];
+            let mut form = request.multipart(&mut memory)?.max_parts(3);
+            let (mut parts, mut buffer) = (0, [0; 4]);
+            while let Some(mut part) = form.next().await? {
+                parts += 1;
+                let is_known = part.headers().len() == 1 && part.content_type().is_none();
+                let is_right = match part.name() {
+                    "chunk" => part.chunk().await?.is_some_and(|chunk| chunk.len() == 1),
+                    "read" => part.read(&mut buffer).await? == 1 && part.filename() == Some("f"),
+                    _ => part.all(&mut buffer).await? == b"c",
+                };
+                if !(is_known && is_right) {
+                    return Err(Failure::new(500));
+                }
+            }
+            response.status(200).text(if parts == 3 { "three" } else { "" }).await
+        }
         "/select" => {
             let current = Representation::new(5).etag(EntityTag::strong("v1"));
             let selection = request.select(Some(&current));
@@ -132,7 +165,21 @@ async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<
 }
 
 /// What is sent, and the status and body that have to come back.
-const REQUESTS: [(&str, u16, &str); 9] = [
+const REQUESTS: [(&str, u16, &str); 12] = [
+    (
+        "GET /accepts HTTP/1.1\r\nHost: a\r\nAccept: text/plain\r\nAccept-Encoding: gzip\r\nAccept-Language: de-CH\r\n\r\n",
+        204,
+        "",
+    ),
+    ("GET /events HTTP/1.1\r\nHost: a\r\n\r\n", 200, "event: e\nid: 1\nretry: 2\ndata: a\n\ndata: 3\n\n: \n\n"),
+    (
+        "POST /multipart HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 178\r\n\r\n\
+         --x\r\nContent-Disposition: form-data; name=chunk\r\n\r\na\r\n\
+         --x\r\nContent-Disposition: form-data; name=read; filename=f\r\n\r\nb\r\n\
+         --x\r\nContent-Disposition: form-data; name=all\r\n\r\nc\r\n--x--\r\n",
+        200,
+        "three",
+    ),
     ("GET /select HTTP/1.1\r\nHost: a\r\nRange: bytes=1-2\r\n\r\n", 206, "el"),
     ("GET /select HTTP/1.1\r\nHost: a\r\nIf-None-Match: \"v1\"\r\n\r\n", 304, ""),
     (
