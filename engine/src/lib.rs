@@ -33,6 +33,7 @@
 //!
 //! - `std`: lets the parsers below find out at run time which vector instructions the processor has.
 //! - `arena`: [`Request::arena`], scratch memory for handlers (needs an allocator at start).
+//! - `http`: conversions to and from the `http` crate's types (brings the standard library, and they allocate).
 //! - `json`: JSON bodies through serde, without an allocator.
 
 #![no_std]
@@ -48,6 +49,8 @@ mod slot;
 pub mod testing;
 mod time;
 
+#[cfg(feature = "http")]
+pub use crate::data::http::HttpError;
 #[cfg(feature = "json")]
 pub use crate::data::json;
 pub use crate::{

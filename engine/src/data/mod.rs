@@ -9,6 +9,8 @@ mod date;
 pub(crate) mod etag;
 pub(crate) mod events;
 pub(crate) mod form;
+#[cfg(feature = "http")]
+pub(crate) mod http;
 #[cfg(feature = "json")]
 pub mod json;
 pub(crate) mod media;
