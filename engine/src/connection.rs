@@ -369,7 +369,10 @@ impl<'c, 'm> Connection<'c, 'm> {
             .is_some_and(|bytes| bytes.starts_with(b"HEAD "));
         self.slot.state.output.enter(true, head_request);
         let mut output = Output { state: &mut self.slot.state.output, buffer: self.slot.output };
-        if output.failure(reject.status(), reject.message(), Closing { date: clock.date(), keep: false }).is_err() {
+        if output
+            .failure(reject.status(), [reject.message(), "", ""], Closing { date: clock.date(), keep: false })
+            .is_err()
+        {
             output.abandon();
         }
         self.slot.state.input.start = self.slot.state.input.end;

@@ -33,11 +33,14 @@
 //!
 //! - `std`: lets the parsers below find out at run time which vector instructions the processor has.
 //! - `arena`: [`Request::arena`], scratch memory for handlers (needs an allocator at start).
+//! - `http`: conversions to and from the `http` crate's types (brings the standard library, and they allocate).
+//! - `json`: JSON bodies through serde, without an allocator.
 
 #![no_std]
 
 pub mod around;
 mod connection;
+mod data;
 mod exchange;
 mod http1;
 pub mod manual;
@@ -48,8 +51,23 @@ mod slot;
 pub mod testing;
 mod time;
 
+#[cfg(feature = "http")]
+pub use crate::data::http::HttpError;
+#[cfg(feature = "json")]
+pub use crate::data::json;
 pub use crate::{
     connection::{Connection, Step},
+    data::{
+        cookies::Cookies,
+        etag::EntityTag,
+        events::{EventStream, ServerEvent},
+        form::Form,
+        media::{MediaType, Parameter},
+        multipart::{Multipart, MultipartError, Part},
+        query::Pairs,
+        select::{Representation, Selected, Selection, select},
+        set_cookie::{CookieError, SameSite, SetCookie},
+    },
     exchange::{
         Body, BodyStream, Chunk, Exchange, ExchangeState, FieldLines, Interim, Outcome, Peer, PlainAnswer, PlainEnd,
         PlainHead, PlainMemory, Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Verdict, Want,

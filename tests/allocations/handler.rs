@@ -5,8 +5,13 @@ use std::fmt::{self, Write};
 use midge::{Failure, Request, Response, Sent};
 use midge_counting_allocator::of_this_thread;
 
+use crate::data::data;
+
 /// Answers by path.
 pub async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
+    if request.path().starts_with("/data/") {
+        return data(request, response).await;
+    }
     let mut line = Line::default();
     match request.path() {
         "/" => response.status(200).header("content-type", "text/plain").body(b"Hello, World!").await,

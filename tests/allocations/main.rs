@@ -10,6 +10,7 @@
     reason = "a test that panics has failed, and says where"
 )]
 
+mod data;
 mod handler;
 
 use std::{
@@ -120,6 +121,76 @@ fn a_change_of_protocol() {
 #[test]
 fn scratch_memory_within_the_arena() {
     nothing_is_allocated(1, |client| client.ask(b"GET /arena HTTP/1.1\r\nHost: a\r\n\r\n", b"sum 499500"));
+}
+
+#[test]
+fn a_query_cookies_and_what_is_accepted() {
+    let request = b"GET /data/head?name=A+%4c HTTP/1.1\r\nHost: a\r\nCookie: a=1; b=2\r\nAccept: text/plain\r\n\r\n";
+    nothing_is_allocated(1, |client| client.ask(request, b"5\r\nA L 2\r\n0\r\n\r\n"));
+}
+
+#[test]
+fn a_form() {
+    let request = post("/data/form", "application/x-www-form-urlencoded", "a=b&name=Ada+%4covelace");
+    nothing_is_allocated(1, |client| client.ask(&request, b"Ada Lovelace"));
+}
+
+#[test]
+fn json_in_and_out() {
+    let request = post("/data/json", "application/json", r#"{"name":"Ada \u0022Lovelace\"","age":36}"#);
+    nothing_is_allocated(1, |client| client.ask(&request, br#"{"name":"Ada \"Lovelace\"","age":37}"#));
+}
+
+#[test]
+fn json_that_is_longer_than_the_output() {
+    nothing_is_allocated(20, |client| {
+        client.ask(b"GET /data/large-json HTTP/1.1\r\nHost: a\r\n\r\n", b"\"age\":36}]");
+    });
+}
+
+#[test]
+fn json_that_is_refused() {
+    let request = post("/data/bad-json", "application/json", r#"{"name":"Ada","age":3600}"#);
+    nothing_is_allocated(1, |client| client.ask(&request, b", at byte 20\n"));
+    let request = post("/data/bad-json", "application/json", "[");
+    nothing_is_allocated(1, |client| client.ask(&request, b", at byte 1\n"));
+}
+
+#[test]
+fn ranges_and_conditions() {
+    let ask = |fields: &str| format!("GET /data/select HTTP/1.1\r\nHost: a\r\n{fields}\r\n").into_bytes();
+    let (part, unchanged) = (ask("Range: bytes=2-3,4-5\r\n"), ask("If-None-Match: \"v0\", W/\"v1\"\r\n"));
+    nothing_is_allocated(2, |client| {
+        client.ask(&part, b"\r\n\r\n2345");
+        client.ask(&unchanged, b"HTTP/1.1 304 ");
+        client.expect(b"\r\n\r\n");
+    });
+}
+
+#[test]
+fn events() {
+    let request = b"GET /data/events HTTP/1.1\r\nHost: a\r\n\r\n";
+    nothing_is_allocated(1, |client| client.ask(request, b"\r\n0\r\n\r\n"));
+}
+
+#[test]
+fn a_form_of_several_parts() {
+    let part = format!("--x\r\nContent-Disposition: form-data; name=a\r\n\r\n{}\r\n", "y".repeat(3_000));
+    let request = post("/data/parts", "multipart/form-data; boundary=x", &format!("{part}{part}--x--\r\n"));
+    nothing_is_allocated(1, |client| client.ask(&request, b"6000 bytes in parts"));
+}
+
+#[test]
+fn a_redirect() {
+    let request = b"GET /data/redirect HTTP/1.1\r\nHost: a\r\n\r\n";
+    nothing_is_allocated(1, |client| client.ask(request, b"location: /data/elsewhere\r\n"));
+}
+
+fn post(path: &str, content_type: &str, body: &str) -> Vec<u8> {
+    let length = body.len();
+    let head =
+        format!("POST {path} HTTP/1.1\r\nHost: a\r\nContent-Type: {content_type}\r\nContent-Length: {length}\r\n\r\n");
+    [head.as_bytes(), body.as_bytes()].concat()
 }
 
 /// What is counted is there to be counted: a handler that allocates once is seen to, exactly as often as it is called.

@@ -34,6 +34,15 @@ pub enum Cause {
     Body(Reject),
     /// The answer could not be written as the handler asked.
     Response(ResponseError),
+    /// The request's body isn't what it has to be.
+    Content {
+        /// What is wrong. The client is shown it.
+        message: &'static str,
+        /// Where in the body, in bytes. The client is shown it.
+        at: u32,
+    },
+    /// The request's body doesn't have what is named so. The client is shown it.
+    Missing(&'static str),
     /// The handler panicked.
     Panic,
 }
@@ -62,6 +71,12 @@ impl Failure {
         Self { status: Status::INTERNAL_SERVER_ERROR, cause: Cause::Panic }
     }
 
+    /// A failure with this cause, answered with `status`.
+    #[cfg(feature = "json")]
+    pub(crate) const fn caused(status: u16, cause: Cause) -> Self {
+        Self { cause, ..Self::new(status) }
+    }
+
     /// The status that the client is answered with.
     #[must_use]
     pub const fn status(&self) -> Status {
@@ -74,12 +89,14 @@ impl Failure {
         self.cause
     }
 
-    /// What the client is told beside the status: nothing of what went wrong inside.
-    pub(crate) const fn message(&self) -> &'static str {
+    /// What the client is told beside the status: nothing of what went wrong inside. A number in digits is put into `digits`.
+    pub(crate) fn message<'d>(&self, digits: &'d mut [u8; 10]) -> [&'d str; 3] {
         match self.cause {
-            Cause::Handler(reason) => reason,
-            Cause::Body(reject) => reject.message(),
-            Cause::Response(_) | Cause::Panic => "",
+            Cause::Handler(reason) => [reason, "", ""],
+            Cause::Body(reject) => [reject.message(), "", ""],
+            Cause::Content { message, at } => [message, AT, decimal(at, digits)],
+            Cause::Missing(name) => [MISSING, ": ", name],
+            Cause::Response(_) | Cause::Panic => [""; 3],
         }
     }
 }
@@ -92,12 +109,31 @@ impl fmt::Display for Failure {
             Cause::Handler(reason) => write!(f, ": {reason}"),
             Cause::Body(reject) => write!(f, ": {reject}"),
             Cause::Response(error) => write!(f, ": {error}"),
+            Cause::Content { message, at } => write!(f, ": {message}{AT}{at}"),
+            Cause::Missing(name) => write!(f, ": {MISSING}: {name}"),
             Cause::Panic => f.write_str(": the handler panicked"),
         }
     }
 }
 
 impl core::error::Error for Failure {}
+
+/// A number in decimal.
+fn decimal(number: u32, digits: &mut [u8; 10]) -> &str {
+    let (mut rest, mut start) = (number, digits.len());
+    for digit in digits.iter_mut().rev() {
+        *digit = b'0' + (rest % 10) as u8;
+        rest /= 10;
+        start -= 1;
+        if rest == 0 {
+            break;
+        }
+    }
+    core::str::from_utf8(digits.get(start..).unwrap_or_default()).unwrap_or_default()
+}
+
+const AT: &str = ", at byte ";
+const MISSING: &str = "the body lacks a member";
 
 impl From<BodyError> for Failure {
     fn from(BodyError(reject): BodyError) -> Self {
@@ -164,11 +200,23 @@ pub enum ResponseError {
     UpgradeNotOffered,
     /// The answer was already complete.
     Twice,
+    /// Not a location that an answer can send its client to; see [`Response::redirect`](crate::Response::redirect).
+    Location,
+    /// A cookie that clients would not keep; [`SetCookie::check`](crate::SetCookie::check) says why.
+    Cookie,
+    /// A server-sent event whose name or id has a line end in it, or whose id has a NUL.
+    Event,
+    /// Something that was written into a body could not be formatted.
+    Format,
 }
 
 impl fmt::Display for ResponseError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
+            Self::Cookie => "a cookie that clients would not keep (SetCookie::check says why)",
+            Self::Location => "a location that is not a URI reference",
+            Self::Event => "a server-sent event whose name or id has a line end or NUL in it",
+            Self::Format => "a value that could not be formatted",
             Self::Status => "not a status that a final answer can have",
             Self::FieldName => "a field name that is not a token",
             Self::FieldValue => "a field value with CR, LF, NUL or another control character",

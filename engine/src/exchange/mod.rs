@@ -30,6 +30,7 @@ use crate::{
     time::Instant,
 };
 
+pub(crate) use self::response::BUSY;
 pub use self::{
     body::{Body, Chunk},
     outcome::Outcome,
@@ -304,7 +305,7 @@ impl<'b> Exchange<'b> {
         if !output.rewind() {
             return self.cut(&mut output);
         }
-        match output.failure(failure.status(), failure.message(), closing) {
+        match output.failure(failure.status(), failure.message(&mut [0; 10]), closing) {
             Ok(true) => Verdict::Keep,
             Ok(false) => Verdict::Close,
             Err(_) => self.cut(&mut output),

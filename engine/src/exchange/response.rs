@@ -179,6 +179,14 @@ impl<'x> ResponseHead<'x> {
         self
     }
 
+    /// Notes what is wrong with the head, for the method that ends it.
+    pub(crate) fn fault(self, error: ResponseError) -> Self {
+        if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
+            output.fault(error);
+        }
+        self
+    }
+
     /// Closes the connection after this answer.
     pub fn close(self) -> Self {
         self.exchange.close_after();
@@ -279,8 +287,8 @@ impl fmt::Debug for ResponseHead<'_> {
 /// truncated, and the connection is cut.
 #[must_use = "a body has to be finished"]
 pub struct BodyStream<'x> {
-    exchange: &'x Exchange<'x>,
-    trailers: bool,
+    pub(crate) exchange: &'x Exchange<'x>,
+    pub(crate) trailers: bool,
 }
 
 impl BodyStream<'_> {
@@ -457,4 +465,4 @@ async fn room(exchange: &Exchange<'_>, mut step: impl FnMut() -> Result<bool, Re
 }
 
 /// The output is lent out elsewhere: the borrow checker lets no handler come here.
-pub(super) const BUSY: ResponseError = ResponseError::Twice;
+pub(crate) const BUSY: ResponseError = ResponseError::Twice;

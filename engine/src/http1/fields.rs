@@ -105,6 +105,11 @@ impl<'a> Fields<'a> {
         self.all(name).next()
     }
 
+    /// What stands in this place of the bytes that the fields stand in; empty where it isn't UTF-8.
+    pub(crate) fn text(&self, span: Span) -> &'a str {
+        span.text(self.bytes)
+    }
+
     /// The values of all fields with this name, in order.
     pub fn all<'n>(&self, name: &'n str) -> impl Iterator<Item = &'a [u8]> + use<'a, 'n> {
         let bytes = self.bytes;

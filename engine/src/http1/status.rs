@@ -9,6 +9,14 @@ pub struct Status(u16);
 impl Status {
     /// 200 (OK)
     pub const OK: Self = Self(200);
+    /// 206 (Partial Content)
+    pub(crate) const PARTIAL_CONTENT: Self = Self(206);
+    /// 304 (Not Modified)
+    pub(crate) const NOT_MODIFIED: Self = Self(304);
+    /// 412 (Precondition Failed)
+    pub(crate) const PRECONDITION_FAILED: Self = Self(412);
+    /// 416 (Range Not Satisfiable)
+    pub(crate) const RANGE_NOT_SATISFIABLE: Self = Self(416);
     /// 500 (Internal Server Error)
     pub const INTERNAL_SERVER_ERROR: Self = Self(500);
 

@@ -8,6 +8,7 @@
 mod around;
 mod by_hand;
 mod checks;
+mod data;
 mod io;
 mod served;
 mod values;
@@ -26,6 +27,7 @@ pub extern "C" fn _start() -> u32 {
     served::reach(&mut checks);
     by_hand::reach(&mut checks);
     around::reach(&mut checks);
+    data::reach(&mut checks);
     checks.first_failed()
 }
 

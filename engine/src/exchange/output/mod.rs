@@ -428,11 +428,17 @@ impl Output<'_> {
 
     /// Writes a whole small answer that says what was wrong. Gives whether the connection can be kept after it.
     #[cold]
-    pub(crate) fn failure(&mut self, status: Status, message: &str, closing: Closing) -> Result<bool, ResponseError> {
+    pub(crate) fn failure(
+        &mut self,
+        status: Status,
+        message: [&str; 3],
+        closing: Closing,
+    ) -> Result<bool, ResponseError> {
         self.begin(Some(status));
         let digits = status.digits();
-        let (separator, reason) = (if message.is_empty() { "" } else { ": " }, status.reason());
-        let parts = [&digits, b" ".as_slice(), reason.as_bytes(), separator.as_bytes(), message.as_bytes(), b"\n"];
+        let [what, joint, more] = message.map(str::as_bytes);
+        let separator: &[u8] = if what.is_empty() { b"" } else { b": " };
+        let parts = [&digits, b" ".as_slice(), status.reason().as_bytes(), separator, what, joint, more, b"\n"];
         let bodiless = status.is_bodiless() || status.code() == 205;
         let length = if bodiless { 0 } else { parts.iter().map(|part| part.len()).sum() };
         if !bodiless {
@@ -605,8 +611,9 @@ impl Output<'_> {
         self.state.begun.unwrap_or(self.state.committed) + self.state.form.room
     }
 
+    /// Notes what is wrong with the head, for whoever ends it.
     #[inline]
-    fn fault(&mut self, error: ResponseError) {
+    pub(crate) fn fault(&mut self, error: ResponseError) {
         self.state.fault.get_or_insert(error);
         self.state.usual = false;
     }

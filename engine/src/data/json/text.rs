@@ -1,0 +1,97 @@
+//! Strings: checked, and unescaped where they stand.
+
+use super::error::Fault;
+
+/// A string that was read: `bytes[start..end]` is its text, and behind `close` the document goes on.
+pub(super) struct Span {
+    pub(super) end: usize,
+    pub(super) close: usize,
+}
+
+/// Reads the string whose first character stands at `start`. Its escapes are replaced by what they stand for, which is never longer, if
+/// `UNESCAPE`; else they are checked and left alone. On an error: where it is.
+pub(super) fn read<const UNESCAPE: bool>(bytes: &mut [u8], start: usize) -> Result<Span, (Fault, usize)> {
+    let (mut at, mut end) = (start, start);
+    loop {
+        let run = bytes.get(at..).unwrap_or_default();
+        let length = run.iter().position(|byte| is_special(*byte)).ok_or((Fault::End, bytes.len()))?;
+        if UNESCAPE && end != at {
+            bytes.copy_within(at..at + length, end);
+        }
+        (at, end) = (at + length, end + length);
+        match bytes.get(at) {
+            Some(b'"') => break,
+            Some(b'\\') => {}
+            _ => return Err((Fault::Control, at)),
+        }
+        let (character, length) = escape(bytes.get(at..).unwrap_or_default()).map_err(|fault| match fault {
+            Fault::End => (fault, bytes.len()),
+            _ => (fault, at),
+        })?;
+        if UNESCAPE {
+            let mut utf8 = [0; 4];
+            let utf8 = character.encode_utf8(&mut utf8).as_bytes();
+            if let Some(place) = bytes.get_mut(end..end + utf8.len()) {
+                place.copy_from_slice(utf8);
+            }
+            end += utf8.len();
+        } else {
+            end += length;
+        }
+        at += length;
+    }
+    match core::str::from_utf8(bytes.get(start..end).unwrap_or_default()) {
+        Ok(_) => Ok(Span { end, close: at }),
+        // Behind an escape, the place is of the text, and not of the document.
+        Err(error) => Err((Fault::Utf8, start + error.valid_up_to())),
+    }
+}
+
+const fn is_special(byte: u8) -> bool {
+    byte < 0x20 || byte == b'"' || byte == b'\\'
+}
+
+/// The character that the escape at the beginning of `bytes` stands for, and the escape's length.
+fn escape(bytes: &[u8]) -> Result<(char, usize), Fault> {
+    let character = match bytes.get(1) {
+        Some(byte @ (b'"' | b'\\' | b'/')) => char::from(*byte),
+        Some(b'b') => '\u{8}',
+        Some(b'f') => '\u{c}',
+        Some(b'n') => '\n',
+        Some(b'r') => '\r',
+        Some(b't') => '\t',
+        Some(b'u') => return unicode(bytes),
+        Some(_) => return Err(Fault::Escape),
+        None => return Err(Fault::End),
+    };
+    Ok((character, 2))
+}
+
+/// `\u` and four digits, or a surrogate pair of those.
+fn unicode(bytes: &[u8]) -> Result<(char, usize), Fault> {
+    let high = digits(bytes)?;
+    if let Some(character) = char::from_u32(high) {
+        return Ok((character, 6));
+    }
+    let behind = bytes.get(6..).unwrap_or_default();
+    match behind {
+        [] | [b'\\'] => return Err(Fault::End),
+        [b'\\', b'u', ..] => {}
+        _ => return Err(Fault::Escape),
+    }
+    let low = digits(behind)?;
+    if !(0xd800..0xdc00).contains(&high) || !(0xdc00..0xe000).contains(&low) {
+        return Err(Fault::Escape);
+    }
+    let scalar = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
+    char::from_u32(scalar).map(|character| (character, 12)).ok_or(Fault::Escape)
+}
+
+fn digits(bytes: &[u8]) -> Result<u32, Fault> {
+    let mut value = 0;
+    for place in 2..6 {
+        let digit = bytes.get(place).ok_or(Fault::End)?;
+        value = value << 4 | char::from(*digit).to_digit(16).ok_or(Fault::Escape)?;
+    }
+    Ok(value)
+}
