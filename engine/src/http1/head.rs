@@ -508,7 +508,7 @@ fn percent_encoding_is_whole(value: &[u8]) -> bool {
 /// Whether a request target may hold this byte: visible ASCII but `"`, `#`, `<` and `>`. URIs have a few less (RFC 3986),
 /// but browsers do send `|`, `{` and their like.
 #[inline]
-const fn is_target(byte: u8) -> bool {
+pub(crate) const fn is_target(byte: u8) -> bool {
     is_class(byte, TARGET)
 }
 
