@@ -25,6 +25,7 @@
 //! - [`serve`] drives one connection over [`embedded_io_async`]'s traits, in one [`Slot`] of memory.
 //! - [`Connection`] is the same protocol without I/O, and [`Exchange`] one request with its answer: what a host of another
 //!   kind is written against.
+//! - [`client`] is the other side: a request written, and its answer read.
 //! - [`framing`], with its [`Facts`], is the one function that decides where a request ends.
 //!
 //! # Features
@@ -39,6 +40,7 @@
 #![no_std]
 
 pub mod around;
+pub mod client;
 mod connection;
 mod data;
 mod exchange;

@@ -41,6 +41,12 @@ impl WorkerClock {
         }
     }
 
+    /// The time of this instant, rounded up.
+    pub(crate) fn exact(&self) -> Instant {
+        let elapsed = self.origin.elapsed();
+        Instant::from_millis(elapsed.as_secs() * 1_000 + u64::from(elapsed.subsec_micros()).div_ceil(1_000))
+    }
+
     #[cold]
     fn refresh_date(&self, now: Instant) {
         // A clock set before 1970 is no clock of the day: then no `Date` is sent (RFC 9110, section 6.6.1).

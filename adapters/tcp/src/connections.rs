@@ -42,6 +42,36 @@ pub(crate) const fn control_token(number: usize) -> Token {
     Token(INDEX_MASK - number)
 }
 
+/// The tokens of the sockets that handlers open: between those of connections and the others.
+pub(crate) const OUTBOUND: Tokens = Tokens { base: MOST, len: if INDEX_MASK > 1 << 30 { 1 << 30 } else { 960 } };
+
+/// A range of indices that tokens have.
+pub(crate) struct Tokens {
+    base: usize,
+    len: usize,
+}
+
+impl Tokens {
+    pub(crate) const fn len(&self) -> usize {
+        self.len
+    }
+
+    /// The token that entry `number` has first.
+    pub(crate) const fn first(&self, number: usize) -> Token {
+        Token(self.base + number)
+    }
+
+    /// The token that the entry has next.
+    pub(crate) const fn next(&self, token: Token) -> Token {
+        Token(token.0.wrapping_add(1 << INDEX_BITS))
+    }
+
+    /// The number of the entry that a token is for; none if it is not one of these.
+    pub(crate) fn number(&self, token: Token) -> Option<usize> {
+        (token.0 & INDEX_MASK).checked_sub(self.base).filter(|number| *number < self.len)
+    }
+}
+
 /// Open connections are in order of their deadlines but for this many milliseconds (a power of two), so that one that is used
 /// often need not be moved each time.
 const NEARBY: u64 = 256;

@@ -43,10 +43,18 @@ impl Stream {
     }
 
     #[inline]
-    fn write(&self, bytes: &[u8]) -> io::Result<usize> {
+    pub(crate) fn write(&self, bytes: &[u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => (&*stream).write(bytes),
             Self::Unix(stream) => (&*stream).write(bytes),
+        }
+    }
+
+    /// What went wrong since the last time that it was asked.
+    pub(crate) fn take_error(&self) -> io::Result<Option<io::Error>> {
+        match self {
+            Self::Tcp(stream) => stream.take_error(),
+            Self::Unix(stream) => stream.take_error(),
         }
     }
 
@@ -78,6 +86,9 @@ impl Hints {
     /// The end of the stream is known to follow: bytes and the end may have been told in one event, and then no other will come.
     const ENDED: u8 = 4;
 
+    /// A socket that is being connected.
+    pub(crate) const NONE: Self = Self(0);
+
     /// A socket just accepted: there is room to write; what there is to read will be told. So is an idle one.
     pub(crate) const NEW: Self = Self(Self::WRITABLE);
 
@@ -106,13 +117,13 @@ impl Hints {
     }
 
     #[inline]
-    fn writable(self) -> bool {
+    pub(crate) fn writable(self) -> bool {
         self.0 & Self::WRITABLE != 0
     }
 
     /// After a read that gave less than was asked for: nothing is left but the end, if that is known to follow.
     #[inline]
-    fn after_short_read(self) -> Self {
+    pub(crate) fn after_short_read(self) -> Self {
         Self(self.0 & !Self::READABLE)
     }
 
@@ -122,7 +133,7 @@ impl Hints {
     }
 
     #[inline]
-    fn not_writable(self) -> Self {
+    pub(crate) fn not_writable(self) -> Self {
         Self(self.0 & !Self::WRITABLE)
     }
 }

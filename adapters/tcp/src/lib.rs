@@ -25,6 +25,12 @@
 //! was called (from any thread), and now and then for nothing. It need not be `Send`. A handler that computes for long
 //! holds up the other connections of its worker: give such work to a thread of its own, and await its completion.
 //!
+//! # Time and the outside
+//!
+//! Handlers [`sleep`], put a [`timeout`] around what they await, open [`TcpStream`]s and [`UnixStream`]s, and ask other servers through a
+//! [`Client`]. All of that works on the worker's own poll and in tables of fixed size ([`Server::timers`], [`Server::outbound`],
+//! [`Server::calls`]), and allocates nothing. The worker is found through a thread-local: on another thread each of them gives an error.
+//!
 //! # What is not here
 //!
 //! TLS (put a proxy in front), HTTP/2 and HTTP/3, Windows. On systems other than Linux the kernel may not distribute connections
@@ -35,19 +41,32 @@
 #[cfg(not(unix))]
 compile_error!("midge-tcp runs on Unix systems");
 
+mod client;
 mod clock;
 mod connections;
 mod error;
 mod io;
 mod listener;
+mod outbound;
 mod panic;
+mod reactor;
 mod server;
 mod shutdown;
 mod signals;
+mod sleep;
 mod slots;
+mod timers;
 mod wake;
 mod worker;
 
 pub use midge::Limits;
 
-pub use crate::{error::Error, server::Server, shutdown::Handle};
+pub use crate::{
+    client::{Answer, Call, CallRequest, Client, ClientError, ClientErrorKind, Upload},
+    error::Error,
+    outbound::{StreamError, TcpStream, UnixStream},
+    reactor::WorkerError,
+    server::Server,
+    shutdown::Handle,
+    sleep::{Sleep, TimeoutError, sleep, timeout},
+};

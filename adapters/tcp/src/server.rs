@@ -15,6 +15,7 @@ use crate::{
     connections::MOST,
     error::Error,
     listener::Bound,
+    reactor::{MOST_OUTBOUND, Sizes},
     shutdown::{Handle, Shutdown},
     signals::Signals,
     worker::Parts,
@@ -56,6 +57,7 @@ pub(crate) struct Config {
     workers: usize,
     pub(crate) connections: usize,
     pub(crate) slots: usize,
+    pub(crate) outside: Sizes,
     pub(crate) input_bytes: usize,
     pub(crate) output_bytes: usize,
     pub(crate) arena_bytes: usize,
@@ -70,6 +72,7 @@ impl Config {
         workers: 0,
         connections: 16_384,
         slots: 256,
+        outside: Sizes { timers: 1_024, outbound: 256, calls: 64 },
         input_bytes: 32_768,
         output_bytes: 16_384,
         arena_bytes: 16_384,
@@ -87,6 +90,11 @@ impl Config {
         }
         if self.slots > MOST || self.connections > MOST {
             return Err(Error::setting(format!("a worker can have no more than {MOST} slots or connections")));
+        }
+        if self.outside.timers > MOST || self.outside.outbound > MOST_OUTBOUND || self.outside.calls > MOST {
+            return Err(Error::setting(format!(
+                "a worker can have no more than {MOST} timers or calls, and {MOST_OUTBOUND} outbound sockets"
+            )));
         }
         if self.input_bytes <= least_input {
             return Err(Error::setting(format!(
@@ -193,6 +201,28 @@ impl Server {
     /// request is answered 408.
     pub const fn slots(mut self, slots: usize) -> Self {
         self.config.slots = slots;
+        self
+    }
+
+    /// Timers that each worker's handlers may run at the same time: one for each [`sleep`](crate::sleep), [`timeout`](crate::timeout) and
+    /// [call](crate::Client::call) with a deadline that has to wait. Default 1,024, each costing less than 50 bytes once it is used.
+    pub const fn timers(mut self, timers: usize) -> Self {
+        self.config.outside.timers = timers;
+        self
+    }
+
+    /// Sockets that each worker's handlers may have open at the same time ([`TcpStream`](crate::TcpStream),
+    /// [`UnixStream`](crate::UnixStream), [`Client`](crate::Client)), with the connections that clients keep for later. Those give way, the
+    /// oldest first, when there is no other room. Default 256, each costing less than 150 bytes once it is used.
+    pub const fn outbound(mut self, sockets: usize) -> Self {
+        self.config.outside.outbound = sockets;
+        self
+    }
+
+    /// Calls that each worker's handlers may make at the same time through [`Client`](crate::Client)s. Default 64. Each has 48 KiB of
+    /// buffers, which the system provides when they are first used.
+    pub const fn calls(mut self, calls: usize) -> Self {
+        self.config.outside.calls = calls;
         self
     }
 

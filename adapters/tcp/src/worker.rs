@@ -9,13 +9,14 @@ use std::{
     io,
     panic::{AssertUnwindSafe, catch_unwind},
     pin::Pin,
+    rc::Rc,
     sync::Arc,
     task::{Context, Waker},
     time::Duration,
 };
 
 use midge::{Clock, Ended, Handler, Instant, Limits, State};
-use mio::{Events, Interest, Poll, Token, event::Event};
+use mio::{Events, Interest, Poll, Registry, Token, event::Event};
 
 use crate::{
     clock::{NEVER, WorkerClock},
@@ -23,6 +24,7 @@ use crate::{
     io::Hints,
     listener::Listener,
     panic::report,
+    reactor::Reactor,
     server::Config,
     shutdown::Shutdown,
     signals::Signals,
@@ -56,6 +58,8 @@ const SCRATCH: usize = 16_384;
 pub(crate) struct Parts {
     number: usize,
     poll: Poll,
+    /// The poll's registry once more, for the sockets that handlers open.
+    registry: Registry,
     pub(crate) alarm: Arc<Alarm>,
     doors: Vec<Door>,
     signals: Option<Signals>,
@@ -81,7 +85,8 @@ impl Parts {
         if let Some(signals) = &mut signals {
             registry.register(&mut signals.receiver, SIGNALS, Interest::READABLE)?;
         }
-        Ok(Self { number, poll, alarm, doors, signals })
+        let registry = registry.try_clone()?;
+        Ok(Self { number, poll, registry, alarm, doors, signals })
     }
 
     /// Serves until it is told to shut down.
@@ -94,8 +99,11 @@ impl Parts {
         let mut memory = SlotMemory::new(config.slots, sizes, config.arena_bytes);
         let mut connections = Box::new_uninit_slice(config.connections);
         let cells = memory.cells(self.number);
-        let clock = WorkerClock::new();
-        let future = |cell| serve_slot(cell, handler, &config.limits, &clock);
+        let shared_clock = Rc::new(WorkerClock::new());
+        let clock = &*shared_clock;
+        let reactor = Reactor::new(self.registry, &shared_clock, config.outside);
+        let _entered = reactor.enter();
+        let future = |cell| serve_slot(cell, handler, &config.limits, clock);
         let worker = Worker {
             tasks: cells
                 .iter()
@@ -115,7 +123,8 @@ impl Parts {
             table: Connections::new(&mut connections),
             busy_until: NEVER,
             evict_at: NEVER,
-            clock: &clock,
+            clock,
+            reactor: &reactor,
             limits: &config.limits,
             idle_millis: millis(config.limits.idle_time),
             idle_deadline: NEVER,
@@ -166,6 +175,8 @@ struct Worker<'w, 'm, F, M> {
     /// When the next slow head has to give way, if others wait.
     evict_at: Instant,
     clock: &'w WorkerClock,
+    /// What handlers wait for beside their own connections.
+    reactor: &'w Reactor,
     limits: &'w Limits,
     idle_millis: u64,
     /// Of a connection that becomes idle in this turn.
@@ -234,7 +245,7 @@ where
     #[inline]
     fn event(&mut self, event: &Event) -> Option<&'w SlotCell<'m>> {
         let Some(connection) = self.table.find(event.token()) else {
-            self.control(event.token());
+            self.control(event);
             return None;
         };
         let plain = event.is_readable() && !event.is_read_closed() && !event.is_error();
@@ -269,15 +280,18 @@ where
         None
     }
 
-    /// An event that is no connection's: one of a listener, a signal, or one that came too late.
+    /// An event that is no connection's: one of a listener, a signal, a socket that a handler opened, or one that came too late.
     #[cold]
-    fn control(&mut self, token: Token) {
+    fn control(&mut self, event: &Event) {
+        let token = event.token();
         if token == SIGNALS {
             if self.signals.as_ref().is_some_and(Signals::take) {
                 self.shutdown.ask();
             }
         } else if let Some(door) = self.doors.iter_mut().find(|door| door.token == token) {
             door.ready = true;
+        } else {
+            self.reactor.event(event);
         }
     }
 
@@ -368,7 +382,7 @@ where
         // A deadline that has passed was acted upon just now; not before the next millisecond again.
         let deadline = cell.watch.deadline().unwrap_or(NEVER).max(later(now, 1));
         cell.deadline.set(deadline);
-        self.busy_until = self.busy_until.min(deadline);
+        self.busy_until = self.busy_until.min(deadline).min(self.reactor.first_timer());
         if cell.watch.state() != State::Head {
             cell.head_since.set(NEVER);
         } else if cell.head_since.get() == NEVER {
@@ -498,7 +512,7 @@ where
 
     #[cold]
     fn expire_busy(&mut self, now: Instant) {
-        self.busy_until = NEVER;
+        self.busy_until = self.reactor.expire(now);
         for cell in self.cells {
             if cell.connection.get().is_none() {
                 continue;

@@ -2,7 +2,7 @@
 
 use core::{fmt, future::poll_fn, task::Poll};
 
-use crate::http1::status::Status;
+use crate::{client::is_engines, http1::status::Status};
 
 use super::{
     Exchange, Outcome, Upgraded,
@@ -376,7 +376,8 @@ impl fmt::Debug for BodyStream<'_> {
 pub struct FieldLines(&'static [u8]);
 
 impl FieldLines {
-    /// Any number of lines `name: value` CR LF. The engine's own fields (see [`ResponseHead::header`]) and `date` are not among them.
+    /// Any number of lines `name: value` CR LF. The engine's own fields (see [`ResponseHead::header`] and
+    /// [`RequestHead::header`](crate::client::RequestHead::header)) and `date` are not among them.
     ///
     /// # Panics
     ///
@@ -392,10 +393,15 @@ impl FieldLines {
             let Some(colon) = find(content, b':') else { panic!("a field line without a colon") };
             let (name, value) = content.split_at(colon);
             assert!(matches!(check_name(name), Name::Plain), "not a field name, or one that is the engine's to write");
+            assert!(!is_engines(name), "a field that a request has from the engine alone");
             assert!(is_value(value), "a field value with a control character");
             rest = tail;
         }
         Self(lines.as_bytes())
+    }
+
+    pub(crate) const fn as_bytes(self) -> &'static [u8] {
+        self.0
     }
 }
 

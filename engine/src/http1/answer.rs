@@ -68,6 +68,10 @@ pub enum AnswerError {
     Message(Reject),
     /// The connection ended within the body.
     Truncated,
+    /// More interim answers than [`AnswerReader::MAX_INTERIMS`](crate::client::AnswerReader::MAX_INTERIMS) before a final one.
+    Interims,
+    /// A change of protocol (101) that nobody asked for.
+    Upgrade,
 }
 
 impl<'b> AnswerHead<'b> {
@@ -104,6 +108,24 @@ impl<'b> AnswerHead<'b> {
             keep_alive: persistent && !facts.connection.close && framing != AnswerFraming::UntilEnd,
             length: section.end,
         }))
+    }
+
+    /// A head that was read before, from the bytes and the table that it was read with.
+    pub(crate) fn again(outline: Outline, bytes: &'b [u8], table: &'b [Field]) -> Self {
+        let Outline { status, framing, keep_alive, length, count } = outline;
+        let fields = Fields::new(bytes, table.get(..count).unwrap_or_default());
+        Self { status, fields, framing, keep_alive, length }
+    }
+
+    /// What [`again`](Self::again) needs.
+    pub(crate) const fn outline(&self) -> Outline {
+        Outline {
+            status: self.status,
+            framing: self.framing,
+            keep_alive: self.keep_alive,
+            length: self.length,
+            count: self.fields.len(),
+        }
     }
 
     /// The status.
@@ -235,6 +257,8 @@ impl fmt::Display for AnswerError {
             Self::HeadTooLarge => f.write_str("the head of the answer is too large"),
             Self::Message(reject) => reject.fmt(f),
             Self::Truncated => f.write_str("the answer ended too early"),
+            Self::Interims => f.write_str("too many interim answers"),
+            Self::Upgrade => f.write_str("the server changed the protocol without being asked"),
         }
     }
 }
@@ -245,6 +269,16 @@ impl From<Reject> for AnswerError {
     fn from(reject: Reject) -> Self {
         Self::Message(reject)
     }
+}
+
+/// A head without its bytes.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Outline {
+    pub(crate) status: Status,
+    pub(crate) framing: AnswerFraming,
+    keep_alive: bool,
+    pub(crate) length: usize,
+    count: usize,
 }
 
 struct Line {

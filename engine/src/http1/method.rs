@@ -65,6 +65,12 @@ impl<'a> Method<'a> {
             Self::Other(token) => token,
         }
     }
+
+    /// Whether a request with this method may be sent twice to the effect of once (RFC 9110, section 9.2.2).
+    #[must_use]
+    pub const fn is_idempotent(&self) -> bool {
+        matches!(self, Self::Get | Self::Head | Self::Put | Self::Delete | Self::Options | Self::Trace)
+    }
 }
 
 impl fmt::Display for Method<'_> {

@@ -12,7 +12,7 @@ pub const fn is_tchar(byte: u8) -> bool {
 /// Whether a request target may hold this byte: visible ASCII but `"`, `#`, `<` and `>`. URIs have a few less (RFC 3986),
 /// but browsers do send `|`, `{` and their like.
 #[inline]
-pub(super) const fn is_target(byte: u8) -> bool {
+pub(crate) const fn is_target(byte: u8) -> bool {
     is_class(byte, TARGET)
 }
 

@@ -6,10 +6,16 @@ use midge::{
     AnswerBody, AnswerError, AnswerFraming, AnswerHead, AnswerPiece, BodyError, BodyFraming, Cause, ChunkError,
     ChunkStep, Chunked, Clock, Date, Deadline, Event, Facts, Failure, Field, FieldLines, Fields, Instant, Limits,
     ManualClock, Method, Peer, PercentEncoded, PercentError, Reject, RequestId, ResponseError, Span, State, Status,
-    Version, framing, testing::CallError,
+    Version,
+    client::{self, AnswerReader, Content, Host, RequestHead, Sending, Wire},
+    framing,
+    testing::CallError,
 };
 
-use crate::checks::{Checks, Text, check};
+use crate::{
+    checks::{Checks, Text, check},
+    io,
+};
 
 const FILE: u32 = 1;
 
@@ -19,6 +25,8 @@ pub fn reach(checks: &mut Checks) {
     tokens(checks);
     frames(checks);
     answers(checks);
+    asking(checks);
+    streaming(checks);
     failures(checks);
     encodings(checks);
 }
@@ -94,6 +102,68 @@ fn answers(checks: &mut Checks) {
     check!(checks, body.end_of_stream() == Err(AnswerError::Truncated));
     let piece = body.step(received.get(head.len()..).unwrap_or_default(), &limits);
     check!(checks, piece == Ok(AnswerPiece::Data { start: 0, len: 4 }) && body.end_of_stream().is_ok());
+}
+
+fn asking(checks: &mut Checks) {
+    let (mut output, mut input, mut table) = ([0; 512], [0; 512], [Field::EMPTY; 4]);
+    let Ok(host) = Host::new(black_box("example.com")) else { return check!(checks, false) };
+    check!(checks, host.as_str() == "example.com" && Method::Get.is_idempotent() && !Method::Post.is_idempotent());
+    let head = RequestHead::new(&mut output, black_box(Method::Get), black_box("/"), host);
+    let head = head.header(black_box("accept"), "text/plain").header_fmt("number", format_args!("{}", black_box(7)));
+    let Ok(mut request) = head.lines(FieldLines::new("a: b\r\n")).empty() else { return check!(checks, false) };
+    check!(checks, request.is_finished() && request.pending().ends_with(b"number: 7\r\na: b\r\n\r\n"));
+    request.sent(black_box(5));
+    check!(checks, request.rewind() && request.pending().starts_with(b"GET / "));
+
+    let answered = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5\r\nhello\r\n1\r\n!\r\n0\r\n\r\n";
+    let limits = Limits::DEFAULT;
+    let mut answer = AnswerReader::new(&mut input, &mut table, &limits).to_head(black_box(false));
+    let mut wire = Wire::new(io::Wire::new(black_box(answered)), io::Wire::new(b""));
+    check!(checks, matches!(io::at_once(wire.send(&mut request, &mut answer)), Some(Ok(Sending::Sent))));
+    check!(checks, !answer.has_begun() && !answer.is_ready());
+    check!(checks, matches!(io::at_once(wire.receive(&mut answer)), Some(Ok(()))));
+    check!(checks, answer.has_begun() && answer.is_ready() && AnswerReader::MAX_INTERIMS > 0);
+    let Some((head, mut content)) = answer.into_parts() else { return check!(checks, false) };
+    check!(checks, head.status().code() == 200 && content.offset() == head.len());
+    check!(checks, matches!(io::at_once(wire.read(&mut content)), Some(Ok(Some(b"hello")))));
+    check!(checks, matches!(io::at_once(wire.gather(&mut content, black_box(8))), Some(Ok(true))));
+    check!(checks, content.kept() == b"!" && content.can_reuse());
+    check!(checks, content.into_kept() == b"!");
+    let (_, writer) = wire.into_inner();
+    check!(checks, writer.received().starts_with(b"GET / HTTP/1.1\r\nhost: example.com\r\n"));
+}
+
+fn streaming(checks: &mut Checks) {
+    let (mut output, mut input, mut table) = ([0; 512], [0; 512], [Field::EMPTY; 4]);
+    let Ok(host) = Host::new(black_box("a")) else { return check!(checks, false) };
+    let limits = Limits::DEFAULT;
+    let mut answer = AnswerReader::new(&mut input, &mut table, &limits);
+    let mut wire = Wire::new(io::Wire::new(b""), io::Wire::new(b""));
+    let head = RequestHead::with_target(&mut output, black_box(Method::Post), &[black_box("/a"), "/b"], host);
+    let Ok(mut request) = head.chunked() else { return check!(checks, false) };
+    check!(checks, matches!(request.write(black_box(b"one")), Ok(3)));
+    let space = request.space().unwrap_or_default();
+    space.iter_mut().take(2).for_each(|byte| *byte = b'2');
+    request.commit(2);
+    check!(checks, matches!(io::at_once(wire.write(&mut request, &mut answer, b"!")), Some(Ok(Sending::Sent))));
+    check!(checks, matches!(request.trailer(black_box("sum"), "6"), Ok(true)));
+    check!(checks, matches!(io::at_once(wire.finish(&mut request, &mut answer)), Some(Ok(Sending::Sent))));
+    check!(checks, matches!(request.finish(), Ok(true)));
+    check!(checks, wire.into_inner().1.received().ends_with(b"000006\r\none22!\r\n0\r\nsum: 6\r\n\r\n"));
+
+    let received = b"HTTP/1.0 200 OK\r\n\r\n!";
+    io::put(black_box(received), answer.space());
+    check!(checks, answer.ended().is_ok() && matches!(answer.received(received.len()), Ok(true)));
+    let Some((_, mut content)) = answer.into_parts() else { return check!(checks, false) };
+    check!(checks, matches!(content.step(), Ok(Content::Data)) && content.data() == b"!" && content.keep(1) == 1);
+    check!(checks, matches!(content.step(), Ok(Content::More)) && content.space().is_ok_and(|space| !space.is_empty()));
+    content.received(0);
+    check!(checks, content.ended().is_ok() && !content.can_reuse());
+
+    let fixed = RequestHead::new(&mut output, black_box(Method::Put), "/", host).length(black_box(1_234));
+    check!(checks, fixed.is_ok_and(|mut fixed| fixed.pending().ends_with(b"content-length: 1234\r\n\r\n")));
+    let error = client::CallError::<core::convert::Infallible>::from(black_box(client::RequestError::Target));
+    check!(checks, !Text::of(format_args!("{error}")).as_str().is_empty());
 }
 
 fn failures(checks: &mut Checks) {
