@@ -45,9 +45,16 @@ mod server;
 mod shutdown;
 mod signals;
 mod slots;
+#[cfg(any(feature = "tls", feature = "tls-aws-lc"))]
+mod tls;
+#[cfg(not(any(feature = "tls", feature = "tls-aws-lc")))]
+#[path = "tls/none.rs"]
+mod tls;
 mod wake;
 mod worker;
 
 pub use midge::Limits;
 
+#[cfg(any(feature = "tls", feature = "tls-aws-lc"))]
+pub use crate::tls::Tls;
 pub use crate::{error::Error, server::Server, shutdown::Handle};

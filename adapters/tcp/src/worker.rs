@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use midge::{Clock, Ended, Handler, Instant, Limits, State};
+use midge::{Clock, Ended, Handler, Instant, Limits};
 use mio::{Events, Interest, Poll, Token, event::Event};
 
 use crate::{
@@ -27,6 +27,7 @@ use crate::{
     shutdown::Shutdown,
     signals::Signals,
     slots::{SlotCell, SlotMemory, SlotSizes, serve_slot},
+    tls::{RecordsMemory, Tls},
     wake::{Alarm, slot_waker},
 };
 
@@ -93,7 +94,9 @@ impl Parts {
         };
         let mut memory = SlotMemory::new(config.slots, sizes, config.arena_bytes);
         let mut connections = Box::new_uninit_slice(config.connections);
-        let cells = memory.cells(self.number);
+        let mut records = RecordsMemory::new(config.slots, config.tls.is_some());
+        let mut cells = memory.cells(self.number);
+        records.lend(&mut cells);
         let clock = WorkerClock::new();
         let future = |cell| serve_slot(cell, handler, &config.limits, &clock);
         let worker = Worker {
@@ -117,6 +120,7 @@ impl Parts {
             evict_at: NEVER,
             clock: &clock,
             limits: &config.limits,
+            tls: config.tls.as_ref(),
             idle_millis: millis(config.limits.idle_time),
             idle_deadline: NEVER,
             grace: config.grace,
@@ -167,6 +171,7 @@ struct Worker<'w, 'm, F, M> {
     evict_at: Instant,
     clock: &'w WorkerClock,
     limits: &'w Limits,
+    tls: Option<&'w Tls>,
     idle_millis: u64,
     /// Of a connection that becomes idle in this turn.
     idle_deadline: Instant,
@@ -365,15 +370,15 @@ where
             self.alarm.raise(cell.number);
         }
         let now = self.clock.now();
-        // A deadline that has passed was acted upon just now; not before the next millisecond again.
-        let deadline = cell.watch.deadline().unwrap_or(NEVER).max(later(now, 1));
-        cell.deadline.set(deadline);
-        self.busy_until = self.busy_until.min(deadline);
-        if cell.watch.state() != State::Head {
+        if !cell.waits_for_head() {
             cell.head_since.set(NEVER);
         } else if cell.head_since.get() == NEVER {
             cell.head_since.set(now);
         }
+        // A deadline that has passed was acted upon just now; not before the next millisecond again.
+        let deadline = cell.until(self.limits).max(later(now, 1));
+        cell.deadline.set(deadline);
+        self.busy_until = self.busy_until.min(deadline);
     }
 
     /// A slot's future has given its connection back.
@@ -423,6 +428,12 @@ where
                 Ok(_) | Err(_) => return self.close(connection),
             }
         }
+    }
+
+    /// Closes a connection between two requests.
+    fn part(&mut self, connection: &'m Connection<'m>) {
+        connection.part();
+        self.close(connection);
     }
 
     /// Forgets a connection, and closes its socket.
@@ -479,7 +490,7 @@ where
         while let Some(first) = self.table.first_open().filter(|first| first.deadline.get() <= now) {
             match first.place() {
                 Place::Busy => self.renew_busy(first, now),
-                _ => self.close(first),
+                _ => self.part(first),
             }
         }
         while let Some(first) = self.table.first_lingering().filter(|first| first.deadline.get() <= now) {
@@ -504,6 +515,7 @@ where
                 continue;
             }
             if cell.deadline.get() <= now {
+                cell.expire_before_head(now, self.limits);
                 self.alarm.raise(cell.number);
             } else {
                 self.busy_until = self.busy_until.min(cell.deadline.get());
