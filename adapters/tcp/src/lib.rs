@@ -25,9 +25,13 @@
 //! was called (from any thread), and now and then for nothing. It need not be `Send`. A handler that computes for long
 //! holds up the other connections of its worker: give such work to a thread of its own, and await its completion.
 //!
+//! # TLS
+//!
+//! With the feature `tls` (rustls with ring) or `tls-aws-lc` a server speaks TLS: `Server::tls`, `Tls`. Without, nothing of it is compiled.
+//!
 //! # What is not here
 //!
-//! TLS (put a proxy in front), HTTP/2 and HTTP/3, Windows. On systems other than Linux the kernel may not distribute connections
+//! HTTP/2 and HTTP/3, Windows. On systems other than Linux the kernel may not distribute connections
 //! evenly among the workers, and a second server on the same port is not always refused.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking"))]
