@@ -8,7 +8,12 @@ use crate::{
         failure::ResponseError,
         output::{Name, check_name, is_value},
     },
-    http1::{host::is_host, method::Method, token::is_target, token::is_tchar, trailers},
+    http1::{
+        host::is_host,
+        method::Method,
+        token::{is_target, is_tchar},
+        trailers,
+    },
 };
 
 use super::error::RequestError;
