@@ -160,7 +160,8 @@ where
 /// # Errors
 ///
 /// As [`serve`].
-pub async fn serve_ready<IO, H, C>(
+#[expect(clippy::manual_async_fn, reason = "an async fn keeps each argument twice")]
+pub fn serve_ready<IO, H, C>(
     io: &mut IO,
     handler: &H,
     slot: &mut Slot<'_>,
@@ -168,63 +169,65 @@ pub async fn serve_ready<IO, H, C>(
     clock: &C,
     peer: Peer,
     watch: &Watch,
-) -> Result<Ended, IO::Error>
+) -> impl Future<Output = Result<Ended, IO::Error>>
 where
     IO: Read + Write,
     H: Handler,
     C: Clock,
 {
-    let now = clock.now();
-    let mut connection = Connection::new(slot, limits, now);
-    let mut context = RequestContext { peer, now: Cell::new(now), ..RequestContext::default() };
-    let mut driver = Driver { io, limits, clock, watch, pump: None };
-    let mut answered = false;
-    // Nothing is there yet: what `step` would say.
-    let mut step = Step::Idle;
-    loop {
-        match step {
-            Step::Exchange => {
-                if let Some(time) = limits.request_time {
-                    context.deadline = Some(clock.now().after(time));
+    async move {
+        let now = clock.now();
+        let mut connection = Connection::new(slot, limits, now);
+        let mut context = RequestContext { peer, now: Cell::new(now), ..RequestContext::default() };
+        let mut driver = Driver { io, limits, clock, watch, pump: None };
+        let mut answered = false;
+        // Nothing is there yet: what `step` would say.
+        let mut step = Step::Idle;
+        loop {
+            match step {
+                Step::Exchange => {
+                    if let Some(time) = limits.request_time {
+                        context.deadline = Some(clock.now().after(time));
+                    }
+                    context.id = RequestId::Number(watch.id());
+                    let verdict = {
+                        let exchange = connection.exchange(&context);
+                        let mut future = pin!(handler.handle(exchange.request(), exchange.response()));
+                        driver.pump = None;
+                        poll_fn(|task| driver.poll(&exchange, &context, future.as_mut(), task)).await?
+                    };
+                    connection.finish(verdict, clock.now());
+                    answered = true;
                 }
-                context.id = RequestId::Number(watch.id());
-                let verdict = {
-                    let exchange = connection.exchange(&context);
-                    let mut future = pin!(handler.handle(exchange.request(), exchange.response()));
+                Step::Idle if watch.closing.get() => connection.close(clock.now()),
+                Step::Idle if answered => return Ok(driver.over(&connection, Ended::Idle)),
+                Step::Idle | Step::Read => match poll_fn(|task| driver.read(&mut connection, task)).await {
+                    Some(count) => {
+                        connection.filled(count?);
+                        context.date.set(clock.date());
+                        context.now.set(clock.now());
+                    }
+                    None => connection.expire(clock),
+                },
+                Step::Write => {
                     driver.pump = None;
-                    poll_fn(|task| driver.poll(&exchange, &context, future.as_mut(), task)).await?
-                };
-                connection.finish(verdict, clock.now());
-                answered = true;
-            }
-            Step::Idle if watch.closing.get() => connection.close(clock.now()),
-            Step::Idle if answered => return Ok(driver.over(&connection, Ended::Idle)),
-            Step::Idle | Step::Read => match poll_fn(|task| driver.read(&mut connection, task)).await {
-                Some(count) => {
-                    connection.filled(count?);
-                    context.date.set(clock.date());
-                    context.now.set(clock.now());
-                }
-                None => connection.expire(clock),
-            },
-            Step::Write => {
-                driver.pump = None;
-                while connection.has_pending() {
-                    match poll_fn(|task| driver.write(&connection, task)).await {
-                        Some(count) => connection.wrote(count?),
-                        None => return Ok(Ended::Reset),
+                    while connection.has_pending() {
+                        match poll_fn(|task| driver.write(&connection, task)).await {
+                            Some(count) => connection.wrote(count?),
+                            None => return Ok(Ended::Reset),
+                        }
+                    }
+                    // Nearly always that was all.
+                    if connection.is_idle() && !watch.closing.get() {
+                        return Ok(driver.over(&connection, Ended::Idle));
                     }
                 }
-                // Nearly always that was all.
-                if connection.is_idle() && !watch.closing.get() {
-                    return Ok(driver.over(&connection, Ended::Idle));
-                }
+                Step::Linger => return Ok(driver.over(&connection, Ended::Linger)),
+                Step::Close => return Ok(driver.over(&connection, Ended::Close)),
+                Step::Reset => return Ok(driver.over(&connection, Ended::Reset)),
             }
-            Step::Linger => return Ok(driver.over(&connection, Ended::Linger)),
-            Step::Close => return Ok(driver.over(&connection, Ended::Close)),
-            Step::Reset => return Ok(driver.over(&connection, Ended::Reset)),
+            step = connection.step(clock);
         }
-        step = connection.step(clock);
     }
 }
 

@@ -23,28 +23,33 @@ impl Field {
     }
 }
 
-/// A range of bytes, as two 32-bit offsets.
+/// A range of bytes, as a 32-bit offset and a 32-bit length.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Span {
     start: u32,
-    end: u32,
+    length: u32,
 }
 
 impl Span {
     /// The empty range at 0.
-    pub const EMPTY: Self = Self { start: 0, end: 0 };
+    pub const EMPTY: Self = Self { start: 0, length: 0 };
 
     /// The range from `start` up to, not including, `end`. Offsets past 4 GiB can't be told, and no message reaches them.
     #[must_use]
     pub const fn new(start: usize, end: usize) -> Self {
-        Self { start: start as u32, end: end as u32 }
+        Self::with_length(start, end.saturating_sub(start))
+    }
+
+    /// `length` bytes from `start` on.
+    pub(crate) const fn with_length(start: usize, length: usize) -> Self {
+        Self { start: start as u32, length: length as u32 }
     }
 
     /// The bytes of the range; none where it doesn't lie within `bytes`.
     #[must_use]
     #[inline]
     pub fn of(self, bytes: &[u8]) -> &[u8] {
-        bytes.get(self.start as usize..self.end as usize).unwrap_or_default()
+        bytes.get(self.start()..self.end()).unwrap_or_default()
     }
 
     /// The range as text; empty where it isn't UTF-8.
@@ -63,7 +68,7 @@ impl Span {
     /// Offset after the last byte.
     #[must_use]
     pub const fn end(self) -> usize {
-        self.end as usize
+        (self.start as usize).saturating_add(self.length as usize)
     }
 }
 
@@ -194,8 +199,8 @@ pub(crate) fn read<'b, const BATCH: usize>(
                 return Err(Reject::BareLf);
             }
             *entry = Field {
-                name: Span::new(name_start, name_start.wrapping_add(name.len())),
-                value: Span::new(value_start, value_start.wrapping_add(value.len())),
+                name: Span::with_length(name_start, name.len()),
+                value: Span::with_length(value_start, value.len()),
             };
             note(name, value, *entry);
         }

@@ -306,7 +306,7 @@ fn usual_line(bytes: &[u8], limits: &Limits, parts: &mut Parts) -> Option<usize>
     }
     parts.method = Known::Get;
     parts.version = Version::Http11;
-    parts.target = Span::new(method.len(), method.len() + length);
+    parts.target = Span::with_length(method.len(), length);
     parts.path_and_query = parts.target;
     parts.authority = Span::EMPTY;
     Some(end)

@@ -74,8 +74,8 @@ impl LastHost {
         let known = self.bytes.get(..self.length)?;
         let length = if known.len() > 2 && starts_with(rest, known) { known.len() - 2 } else { self.read_value(rest)? };
         let start = from + name.len() + separator.len();
-        let value = Span::new(start, start + length);
-        Some((Field { name: Span::new(from, from + name.len()), value }, start + length + 2))
+        let field = Field { name: Span::with_length(from, name.len()), value: Span::with_length(start, length) };
+        Some((field, start + length + 2))
     }
 
     /// Reads a value up to its line end, and remembers it.
