@@ -1,7 +1,8 @@
 //! What the examples share: handlers that every host can serve, and their command line.
 
 pub mod cli;
+pub mod clock;
 pub mod conformance;
 pub mod hello;
-pub mod shared;
+pub mod rest;
 pub mod stream;
