@@ -36,6 +36,7 @@
 //! - `arena`: [`Request::arena`], scratch memory for handlers (needs an allocator at start).
 //! - `http`: conversions to and from the `http` crate's types (brings the standard library, and they allocate).
 //! - `json`: JSON bodies through serde, without an allocator.
+//! - `log`: [`around::AccessLog`], through the `log` crate.
 
 #![no_std]
 

@@ -1,8 +1,9 @@
 //! What the examples share: handlers that every host can serve, and their command line.
 
 pub mod cli;
+pub mod clock;
 pub mod conformance;
 pub mod hello;
-pub mod shared;
+pub mod rest;
 pub mod stream;
 pub mod websocket;

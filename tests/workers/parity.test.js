@@ -7,7 +7,7 @@ import { after, before, test } from "node:test";
 
 import { bound, call, start, wasm } from "./lib.js";
 
-const names = ["conformance", "shared"];
+const names = ["conformance", "rest"];
 const peers = {};
 /** @type {Awaited<ReturnType<typeof start>>} */
 let server;
@@ -46,10 +46,17 @@ const requests = {
     ["GET", "/status/99"], ["GET", "/a%20b?c=%zz&d"], ["POST", "/", Buffer.alloc(16_384, "x")], ["POST", "/", Buffer.alloc(16_385, "x")],
     ["POST", "/", Buffer.from("chunked"), { "transfer-encoding": "chunked" }], ["PROPFIND", "/"],
   ],
-  shared: [
+  rest: [
     ["GET", "/"], ["HEAD", "/"], ["POST", "/", "x"], ["GET", "/users/42"], ["HEAD", "/users/42"], ["DELETE", "/users/42"], ["GET", "/users/a%22b"], ["GET", "/users"],
     ["POST", "/users", "{\"name\":\"Ada\"}", { "content-type": "application/json" }], ["POST", "/users", "h\u00e9"], ["POST", "/users", Buffer.alloc(20_000)],
     ["GET", "/stream"], ["HEAD", "/stream"], ["PUT", "/stream", ""], ["GET", "/nothing"], ["GET", "/users/42?query"],
+    ["OPTIONS", "/users"], ["GET", "/users/%zz"], ["GET", "/health"], ["GET", "/items/1"], ["HEAD", "/items/1"], ["GET", "/items/16"], ["GET", "/items/x"], ["GET", "/items/%zz"],
+    ["DELETE", "/items/1"], ["OPTIONS", "/items/1/orders"], ["GET", "/items"], ["GET", "/items/"],
+    ...[
+      ["PUT", "/items/2", '{"stock":3}'], ["PUT", "/items/2", '{"stock":-3}'], ["PUT", "/items/2", '{"stock":3}x'], ["PUT", "/items/2", ""],
+      ["PUT", "/items/2", `{"stock":3${" ".repeat(1024)}}`], ["POST", "/items/3/orders", '{"count":11}'], ["PUT", "/items/16", '{"stock":3}'],
+    ].map((request) => [...request, { "content-type": "application/json" }]),
+    ["PUT", "/items/2", '{"stock":3}', { "content-type": "text/plain" }], ["PUT", "/items/2", '{"stock":3}'],
   ],
 };
 
@@ -57,7 +64,7 @@ for (const name of names) {
   for (const [method, target, body, headers = {}] of requests[name]) {
     test(`${name}: ${method} ${target} ${body === undefined ? "" : body.length}`, async () => {
       // A request of its own each: a 413 closes the connection.
-      const options = { method, body, headers: { "x-a": "1", ...headers }, agent: false };
+      const options = { method, body, headers: { "x-a": "1", "x-request-id": "parity", ...headers }, agent: false };
       const here = await call(`http://127.0.0.1:${server.ports[name]}${target}`, options);
       const there = await call(`http://127.0.0.1:${peers[name].port}${target}`, options);
       assert.deepEqual(seen(here), seen(there));

@@ -18,10 +18,24 @@
 //!
 //! A request that is answered without any of them pays for none of them.
 
+#[cfg(feature = "log")]
+mod access_log;
+mod cors;
 mod limits;
+#[cfg(target_has_atomic = "32")]
+mod metrics;
+mod problems;
+mod request_id;
 pub(crate) mod trace;
 
+#[cfg(feature = "log")]
+pub use self::access_log::AccessLog;
+#[cfg(target_has_atomic = "32")]
+pub use self::metrics::{Metered, Metrics};
 pub use self::{
+    cors::Cors,
     limits::{BodyLimit, TimeLimit},
+    problems::Problems,
+    request_id::{WithRequestId, request_id},
     trace::{Trace, TraceContext, TraceState},
 };

@@ -89,8 +89,14 @@ impl Failure {
         self.cause
     }
 
-    /// What the client is told beside the status: nothing of what went wrong inside. A number in digits is put into `digits`.
-    pub(crate) fn message<'d>(&self, digits: &'d mut [u8; 10]) -> [&'d str; 3] {
+    /// What the client is told beside the status, as it is written; empty if that is nothing. It says nothing of what went wrong inside.
+    #[must_use]
+    pub fn message(&self) -> impl fmt::Display + use<> {
+        Message(*self)
+    }
+
+    /// The same in pieces. A number in digits is put into `digits`.
+    pub(crate) fn parts<'d>(&self, digits: &'d mut [u8; 10]) -> [&'d str; 3] {
         match self.cause {
             Cause::Handler(reason) => [reason, "", ""],
             Cause::Body(reject) => [reject.message(), "", ""],
@@ -98,6 +104,15 @@ impl Failure {
             Cause::Missing(name) => [MISSING, ": ", name],
             Cause::Response(_) | Cause::Panic => [""; 3],
         }
+    }
+}
+
+/// See [`Failure::message`].
+struct Message(Failure);
+
+impl fmt::Display for Message {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.parts(&mut [0; 10]).iter().try_for_each(|part| f.write_str(part))
     }
 }
 

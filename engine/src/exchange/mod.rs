@@ -305,7 +305,7 @@ impl<'b> Exchange<'b> {
         if !output.rewind() {
             return self.cut(&mut output);
         }
-        match output.failure(failure.status(), failure.message(&mut [0; 10]), closing) {
+        match output.failure(failure.status(), failure.parts(&mut [0; 10]), closing) {
             Ok(true) => Verdict::Keep,
             Ok(false) => Verdict::Close,
             Err(_) => self.cut(&mut output),

@@ -14,7 +14,7 @@ pin_project! {
     /// here is inlined, so that they become one branch on that tag. `async` blocks in their place would each hold the request
     /// again, and the compiler gives up on them at sixty.
     #[project = EitherProjection]
-    pub(super) enum Either<A, B> {
+    pub(crate) enum Either<A, B> {
         This { #[pin] future: A },
         Other { #[pin] future: B },
     }

@@ -15,10 +15,8 @@ mod either;
 pub(crate) mod pattern;
 mod table;
 
-use self::{
-    either::Either,
-    table::{Found, Table},
-};
+pub(crate) use self::either::Either;
+use self::table::{Found, Table};
 
 /// A handler that chooses among others by method and path.
 ///

@@ -1,16 +1,18 @@
-//! The handler that the examples of all hosts share, as a Worker, and a route that uses KV.
+//! The example `rest` as a Worker, and a route that uses KV.
 #![no_std]
 
-#[path = "../../src/shared.rs"]
-mod shared;
+#[path = "../../src/rest.rs"]
+mod rest;
 
-use midge::{Failure, Method, Request, Response, Sent};
+use core::time::Duration;
+
+use midge::{Failure, Handler, Method, Request, Response, Sent};
 use midge_workers::kv;
 
-/// `PUT /notes/{name}` keeps a note in KV, `GET` gives it back; everything else is the shared handler's.
+/// `PUT /notes/{name}` keeps a note in KV, `GET` gives it back; everything else is the example's.
 async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
     let Some(name) = request.path().strip_prefix("/notes/").filter(|name| !name.is_empty()) else {
-        return shared::handler(request, response).await;
+        return const { &rest::app(clock) }.handle(request, response).await;
     };
     match request.method() {
         Method::Get => match kv("NOTES").get_stream(name).await? {
@@ -27,4 +29,9 @@ async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sen
     }
 }
 
-midge_workers::export!(handler, headers: ["content-type"]);
+/// The platform's clock, which stands still while a handler computes.
+fn clock() -> Duration {
+    Duration::from_millis(midge_workers::now())
+}
+
+midge_workers::export!(handler, headers: ["content-type", "x-request-id"]);

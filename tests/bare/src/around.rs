@@ -4,7 +4,10 @@ use core::{hint::black_box, time::Duration};
 
 use midge::{
     Failure, Handler, Method, Request, Response, Router, Routes, Sent,
-    around::{BodyLimit, TimeLimit, Trace, TraceContext, TraceState},
+    around::{
+        BodyLimit, Cors, Metered, Metrics, Problems, TimeLimit, Trace, TraceContext, TraceState, WithRequestId,
+        request_id,
+    },
     testing::{Scratch, call},
 };
 
@@ -33,6 +36,15 @@ pub fn reach(checks: &mut Checks) {
     let traced = Trace::new(|| black_box([7; 16]), check_trace).sampled(true).answers(true);
     let request = b"GET / HTTP/1.1\r\nHost: a\r\ntracestate: a=b\r\n\r\n";
     check!(checks, call(&traced, request, &mut scratch).is_ok_and(|answer| answer.header("traceresponse").is_some()));
+    let shared = Cors::new(ok).origins(&["https://a"]).methods(&["PUT"]).headers(&["x-a"]).expose(&["x-b"]);
+    let shared = WithRequestId::new(Problems::new(shared.credentials().max_age(1)));
+    let request = b"OPTIONS / HTTP/1.1\r\nHost: a\r\nOrigin: https://a\r\nAccess-Control-Request-Method: PUT\r\n\r\n";
+    let answer = call(&shared, black_box(request), &mut scratch);
+    check!(checks, answer.is_ok_and(|answer| answer.header("access-control-max-age") == Some("1")));
+    let open = Metered::new(&METRICS, || Duration::from_millis(1), Cors::new(metrics).any_origin());
+    let answer = call(&open, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut scratch);
+    check!(checks, answer.is_ok_and(|answer| answer.body().starts_with(b"# HELP http_requests_total")));
+    check!(checks, Text::of(format_args!("{}", Failure::new(404).because("gone").message())).as_str() == "gone");
     let known = Router::<_, 4>::sized().get("/a", ok);
     check!(checks, known.pattern_of(Method::Get, black_box("/a")) == Some("/a"));
 }
@@ -112,4 +124,11 @@ async fn check_trace(request: Request<'_>, response: Response<'_>) -> Result<Sen
         return Err(wrong);
     }
     response.status(200).empty().await
+}
+
+static METRICS: Metrics = Metrics::new();
+
+async fn metrics(request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
+    let response = response.with_fmt("x-id", format_args!("{}", request_id(&request)));
+    METRICS.expose(response).await
 }

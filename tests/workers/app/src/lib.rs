@@ -1,4 +1,4 @@
-//! Three applications in one module: the conformance checklist's, the one that all hosts' examples share, and a route for every host
+//! Three applications in one module: the conformance checklist's, the example `rest`, and a route for every host
 //! call. The variable `APP` says which.
 #![no_std]
 
@@ -6,9 +6,11 @@
 #[allow(dead_code)]
 mod conformance;
 mod counter;
+#[path = "../../../../examples/src/rest.rs"]
+mod rest;
 mod routes;
-#[path = "../../../../examples/src/shared.rs"]
-mod shared;
+
+use core::time::Duration;
 
 use midge::{Failure, Handler, Request, Response, Sent};
 use midge_workers::{Batch, Events, Scheduled, kv, var};
@@ -23,7 +25,7 @@ impl Handler for App {
         let mut name = [0; 16];
         match var("APP", &mut name).unwrap_or_default() {
             "conformance" => conformance::Conformance { json: false }.handle(request, response).await,
-            "shared" => shared::handler(request, response).await,
+            "rest" => const { &rest::app(|| Duration::ZERO) }.handle(request, response).await,
             _ => routes::handler(request, response).await,
         }
     }

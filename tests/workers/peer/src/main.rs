@@ -1,10 +1,10 @@
-//! The applications of the tests on the TCP host: `peer conformance` or `peer shared`.
+//! The applications of the tests on the TCP host: `peer conformance` or `peer rest`.
 
 #[path = "../../../../examples/src/conformance.rs"]
 #[allow(dead_code)]
 mod conformance;
-#[path = "../../../../examples/src/shared.rs"]
-mod shared;
+#[path = "../../../../examples/src/rest.rs"]
+mod rest;
 
 use std::error::Error;
 
@@ -15,8 +15,8 @@ fn main() -> Result<(), Box<dyn Error>> {
     println!("listening on {server}");
     match std::env::args().nth(1).as_deref() {
         Some("conformance") => server.run(conformance::Conformance { json: false })?,
-        Some("shared") => server.run(shared::handler)?,
-        _ => return Err("conformance or shared".into()),
+        Some("rest") => server.run(rest::app(|| std::time::Duration::ZERO))?,
+        _ => return Err("conformance or rest".into()),
     }
     Ok(())
 }
