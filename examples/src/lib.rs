@@ -4,4 +4,5 @@ pub mod cli;
 pub mod conformance;
 pub mod hello;
 pub mod shared;
+pub mod sse;
 pub mod stream;

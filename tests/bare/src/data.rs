@@ -131,7 +131,8 @@ async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<
             let mut events = response.status(200).events().await?;
             let event = ServerEvent::new().event("e").id("1").retry(Duration::from_millis(2));
             events.send(&event.data("a")).await?;
-            events.send(&ServerEvent::new().data_fmt(format_args!("{}", black_box(3)))).await?;
+            let (id, data) = (format_args!("{}", black_box(2)), format_args!("{}", black_box(3)));
+            events.send(&ServerEvent::new().id_fmt(id).data_fmt(data)).await?;
             events.comment("").await?;
             events.finish().await
         }
@@ -174,7 +175,7 @@ const REQUESTS: [(&str, u16, &str); 12] = [
         204,
         "",
     ),
-    ("GET /events HTTP/1.1\r\nHost: a\r\n\r\n", 200, "event: e\nid: 1\nretry: 2\ndata: a\n\ndata: 3\n\n: \n\n"),
+    ("GET /events HTTP/1.1\r\nHost: a\r\n\r\n", 200, "event: e\nid: 1\nretry: 2\ndata: a\n\nid: 2\ndata: 3\n\n: \n\n"),
     (
         "POST /multipart HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 178\r\n\r\n\
          --x\r\nContent-Disposition: form-data; name=chunk\r\n\r\na\r\n\
