@@ -322,13 +322,19 @@ fn an_error_says_what_and_where() {
         if let Fault::Missing(_) = fault {
             assert_eq!((error.fault(), error.offset()), (Fault::Missing("a"), document.len() - 1));
             assert_eq!(error.to_string(), "JSON without a member that belongs there (\"a\"), at byte 10");
-            assert_eq!(Failure::from(error).to_string(), "400 Bad Request: the body lacks a member: a");
+            let failure = Failure::from(error);
+            assert_eq!(failure.to_string(), "400 Bad Request: the body lacks a member: a");
+            assert_eq!(failure.explain(&mut [0; 64]), Some("the body lacks a member: a"));
+            assert_eq!((failure.explain(&mut [0; 25]), Failure::new(404).explain(&mut [0; 64])), (None, None));
             continue;
         }
         assert_eq!((error.fault(), error.offset()), (fault, at), "{document}");
         assert!(error.to_string().ends_with(&format!(", at byte {at}")));
         let failure = Failure::from(error);
-        assert!(failure.to_string().starts_with("400 Bad Request: "), "{failure}");
+        let mut buffer = [0; 128];
+        let explained = failure.explain(&mut buffer).unwrap();
+        assert_eq!(failure.to_string(), format!("400 Bad Request: {explained}"));
+        assert!(explained.ends_with(&format!(", at byte {at}")), "{explained}");
     }
 }
 

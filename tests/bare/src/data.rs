@@ -67,6 +67,7 @@ fn documents(checks: &mut Checks) {
     let Err(error) = json::read::<u8>(black_box(&mut [b'1', b' ', b'x'])) else { return check!(checks, false) };
     check!(checks, error.fault() == Fault::Behind && error.offset() == 2 && !error.fault().message().is_empty());
     check!(checks, !Text::of(format_args!("{error}")).as_str().is_empty());
+    check!(checks, Failure::from(error).explain(&mut [0; 64]).is_some_and(|text| text.ends_with(", at byte 2")));
 }
 
 fn handled(checks: &mut Checks) {
