@@ -385,6 +385,20 @@ fn a_body_is_json_if_it_says_so() {
     assert_eq!(posted(JSON, ""), (400, text, empty));
 }
 
+#[test]
+fn a_body_is_the_same_json_however_it_is_cut() {
+    let body = r#"{"name":"A\u00e9\ud83d\ude00","age":36}"#;
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/json\r\nTransfer-Encoding: chunked\r\n\r\n";
+    for cut in 1..body.len() {
+        let (front, back) = body.split_at(cut);
+        let chunks = format!("{:x}\r\n{front}\r\n{:x}\r\n{back}\r\n0\r\n\r\n", front.len(), back.len());
+        let request = format!("{head}{chunks}");
+        let (front, back) = request.as_bytes().split_at(head.len() + cut);
+        let outcome = Bench::new().run(&birthday, &[front, back]);
+        assert!(outcome.text().ends_with("{\"name\":\"A\u{e9}\u{1f600}\",\"age\":37}"), "{cut}: {outcome:?}");
+    }
+}
+
 fn written(handler: &impl Handler, method: &str, output: usize, take: usize) -> Vec<u8> {
     let mut bench = Bench::sized(4096, output, 32, Limits { response_head_bytes: 256, ..Limits::DEFAULT });
     bench.take = take;
