@@ -425,6 +425,34 @@ fn a_value_of_any_length_is_written_with_its_length() {
 }
 
 #[test]
+fn what_is_written_is_what_serde_json_reads() {
+    let mut random = Random::new(11);
+    let mut buffer = vec![0; 4_096];
+    let floats = [0.0, -0.0, 0.1, 1e300, 1e21, 1e-7, f64::MAX, f64::MIN_POSITIVE, 5e-324, 123_456_789.125, 1.0, -1.5];
+    for round in 0..5_000 {
+        let bits = random.below(1 << 31) << 33 | random.below(1 << 31) << 2 | random.below(4);
+        let float = if round < floats.len() { floats[round] } else { f64::from_bits(bits) };
+        // Every control character, the escapes, and characters of each length.
+        let text: String = (0..random.below(20))
+            .map(|_| match random.below(4) {
+                0 => char::from(random.below(0x80) as u8),
+                1 => char::from_u32(0x80 + random.below(0x700) as u32).unwrap(),
+                2 => char::from_u32(0xe000 + random.below(0x1000) as u32).unwrap(),
+                _ => char::from_u32(0x1_0000 + random.below(0x1000) as u32).unwrap(),
+            })
+            .collect();
+        let map = BTreeMap::from([(text.as_str(), (float, bits, bits as i64, text.chars().next()))]);
+        let written = json::write(&map, &mut buffer).unwrap();
+        let read: BTreeMap<String, (Option<f64>, u64, i64, Option<char>)> = serde_json::from_str(written).unwrap();
+        let (found, unsigned, signed, letter) = read[&text];
+        // What is no number is null, as with serde_json; -0 is 0, as with JSON.stringify.
+        assert_eq!(found, float.is_finite().then_some(float), "{written}");
+        assert_eq!((unsigned, signed, letter), (bits, bits as i64, text.chars().next()), "{written}");
+        assert_eq!(json::length(&map), Some(written.len() as u64));
+    }
+}
+
+#[test]
 fn a_short_value_is_made_once() {
     struct Counted(std::cell::Cell<u32>, usize);
     impl Serialize for Counted {

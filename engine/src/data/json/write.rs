@@ -50,7 +50,8 @@ impl<'x> Request<'x> {
 }
 
 impl ResponseHead<'_> {
-    /// Ends the answer with `value` as JSON, of any length: `content-type: application/json`, and a `content-length`.
+    /// Ends the answer with `value` as JSON, of any length: `content-type: application/json`, and a `content-length`. Floats are written as JavaScript does:
+    /// what is no number is `null`, and -0 is 0.
     ///
     /// A document of up to a kilobyte is, as a rule, made once. A larger one is made once to be measured and once for each output buffer of it, and has to be
     /// the same each time.
