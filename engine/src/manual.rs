@@ -12,3 +12,8 @@ pub mod embedding {}
 
 #[doc = include_str!("../manual/unsupported.md")]
 pub mod unsupported {}
+
+/// The examples of docs/data.md, which are compiled where all that they use is there.
+#[cfg(all(doctest, feature = "json"))]
+#[doc = include_str!("../../docs/data.md")]
+mod data {}

@@ -71,6 +71,7 @@ fn a_client_sees_what_was_sent() {
             "{front:?} {back:?}"
         );
     }
+    assert_eq!(ServerEvent::new().id_fmt(format_args!("{}-{}", 1, 2)).to_string(), "id: 1-2\n\n");
     assert_eq!(ServerEvent::new().data("").to_string(), "data: \n\n");
     assert_eq!(client("id: 1\n\nevent: x\n\ndata: y\n\n").0, [("message".to_owned(), "y".to_owned(), "1".to_owned())]);
 }
@@ -105,6 +106,7 @@ fn an_event_that_would_end_its_line_is_refused() {
             }
         }
         assert!(events.send(&ServerEvent::new().id("a\0b")).await.is_err());
+        assert!(events.send(&ServerEvent::new().id_fmt(format_args!("{}{}", 1, '\n'))).await.is_err());
         events.send(&ServerEvent::new().event("a\0b").data("y")).await?;
         events.finish().await
     };

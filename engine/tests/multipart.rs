@@ -238,6 +238,49 @@ fn random_content_comes_out_as_it_went_in() {
     assert!(compared > 2_000, "{compared}");
 }
 
+/// The contents that another reader finds, if it finds the form sound.
+fn peer(body: &[u8], boundary: &str) -> Option<Vec<Vec<u8>>> {
+    let mut parser: nostd_multipart::Parser<'_> = nostd_multipart::Parser::new(boundary.as_bytes()).ok()?;
+    let (mut at, mut contents) = (0, Vec::new());
+    loop {
+        let (used, event) = parser.parse(&body[at..], true).ok()?;
+        at += used;
+        match event {
+            Some(nostd_multipart::Event::PartStart) => contents.push(Vec::new()),
+            Some(nostd_multipart::Event::Data(data)) => contents.last_mut()?.extend_from_slice(data),
+            Some(nostd_multipart::Event::Finished) => return Some(contents),
+            _ => {}
+        }
+    }
+}
+
+#[test]
+fn another_reader_finds_the_same_parts() {
+    let (body, wanted) = example();
+    let (mut random, mut same) = (Random::new(6), 0);
+    let boundary = "x'y";
+    let wanted: Vec<_> = wanted.into_iter().map(|part| part.content).collect();
+    assert_eq!(peer(&body, boundary), Some(wanted));
+    for _ in 0..4_000 {
+        let mut mutated = body.clone();
+        for _ in 0..=random.below(2) {
+            let at = random.below(mutated.len() as u64) as usize;
+            match random.below(3) {
+                0 => mutated[at] = b"\r\n-xy' "[random.below(7) as usize],
+                1 => mutated.insert(at, b"\r\n-xy' "[random.below(7) as usize]),
+                _ => drop(mutated.remove(at)),
+            }
+        }
+        // What one of them refuses is a matter of how strict it is; what both read, they read the same.
+        if let (Some(theirs), Ok(ours)) = (peer(&mutated, boundary), whole(&mutated)) {
+            let ours: Vec<_> = ours.into_iter().map(|part| part.content).collect();
+            assert_eq!(ours, theirs, "{:?}", mutated.escape_ascii().to_string());
+            same += 1;
+        }
+    }
+    assert!(same > 1_000, "{same}");
+}
+
 #[test]
 fn a_malformed_form_is_refused() {
     let with_head = |head: &str| whole(format!("--x'y\r\n{head}\r\n\r\ncontent\r\n--x'y--\r\n").as_bytes());

@@ -142,6 +142,18 @@ fn a_form_has_to_be_called_one() {
 }
 
 #[test]
+fn a_form_is_the_same_however_it_is_cut() {
+    let body = "a=%C3%A9+&name=x%26y";
+    let head = "POST / HTTP/1.1\r\nHost: a\r\nContent-Type: application/x-www-form-urlencoded\r\nContent-Length";
+    let request = format!("{head}: {}\r\n\r\n{body}", body.len());
+    for cut in 0..request.len() {
+        let (front, back) = request.as_bytes().split_at(cut);
+        let outcome = common::Bench::new().run(&greet, &[front, back]);
+        assert!(outcome.text().ends_with("\r\n\r\nx&y"), "{cut}: {outcome:?}");
+    }
+}
+
+#[test]
 fn cookies_are_read_from_all_fields() {
     let handler = async |request: Request<'_>, response: Response<'_>| {
         let cookies: Vec<_> = request.cookies().iter().collect();

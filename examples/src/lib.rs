@@ -5,5 +5,6 @@ pub mod clock;
 pub mod conformance;
 pub mod hello;
 pub mod rest;
+pub mod sse;
 pub mod stream;
 pub mod websocket;

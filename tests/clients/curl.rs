@@ -27,6 +27,17 @@ fn post_and_put() {
     assert!(form.contains("name=\"field\"\r\n\r\nin several parts\r\n--"), "{form}");
 }
 
+/// Each event comes while the stream goes on; what curl prints last is what the server sent before curl went.
+#[test]
+fn events_of_a_stream() {
+    let server = Server::start("sse").unwrap();
+    let ticks = curl(["--no-buffer", "--header", "Last-Event-ID: 7", &url(&server, "/ticks?count=2&every=1")]);
+    let (first, second) = ("event: tick\nid: 8\ndata: tick 8\n\n", "event: tick\nid: 9\ndata: tick 9\n\n");
+    assert_eq!(ticks, format!("retry: 2000\n\n{first}{second}"));
+    let page = curl([url(&server, "/").as_str()]);
+    assert!(page.contains("new EventSource(\"/ticks\")"), "{page}");
+}
+
 /// Of unknown length, so chunked.
 #[test]
 fn an_upload_from_standard_input() {

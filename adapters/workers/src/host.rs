@@ -162,12 +162,13 @@ impl Driver<'_> {
     /// Answers a failure, if nothing of the answer is with the host yet. The host writes it as the engine would: the engine's own
     /// way, with its table of reasons, is half the size of a small Worker.
     fn fail(&self, failure: Failure) -> u32 {
+        let mut buffer = [0; 128];
         let message = match failure.cause() {
             Cause::Handler(reason) => reason,
             // The two that a body without a coding can come to; the rest would only bring their texts along.
             Cause::Body(Reject::BodyTooLarge) => const { Reject::BodyTooLarge.message() },
             Cause::Body(Reject::Truncated) => const { Reject::Truncated.message() },
-            _ => "",
+            _ => failure.explain(&mut buffer).unwrap_or_default(),
         };
         if self.begun || abi::fail(failure.status().code(), message).is_err() { CUT } else { DONE }
     }

@@ -7,7 +7,7 @@ use super::media::{BLANKS, MediaType, Parameter, Parameters, is_token};
 impl Request<'_> {
     /// Which of the `offers` the client likes best, by its `Accept` (RFC 9110, section 12.5.1): the one whose most specific range has the greatest
     /// weight, and of several the one that comes first. `None` if it accepts none of them; what is to be done then (406, or the first all the same) is
-    /// the handler's to say. A client without `Accept` takes anything.
+    /// the handler's to say. A client without `Accept` takes anything. An answer that was chosen so says it to caches: `vary: accept`.
     ///
     /// ```
     /// # use midge::{testing, Failure, Request, Response};

@@ -26,15 +26,24 @@ use crate::exchange::{
 #[must_use = "an event goes out with EventStream::send"]
 pub struct ServerEvent<'a> {
     event: Option<&'a str>,
-    id: Option<&'a str>,
+    id: Option<Text<'a>>,
     retry: Option<Duration>,
-    data: Option<Data<'a>>,
+    data: Option<Text<'a>>,
 }
 
 #[derive(Debug, Clone, Copy)]
-enum Data<'a> {
-    Text(&'a str),
+enum Text<'a> {
+    Plain(&'a str),
     Format(fmt::Arguments<'a>),
+}
+
+impl fmt::Display for Text<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Plain(text) => f.write_str(text),
+            Self::Format(text) => f.write_fmt(*text),
+        }
+    }
 }
 
 impl<'a> ServerEvent<'a> {
@@ -51,7 +60,13 @@ impl<'a> ServerEvent<'a> {
 
     /// What the client sends as `Last-Event-ID` when it connects again.
     pub const fn id(mut self, id: &'a str) -> Self {
-        self.id = Some(id);
+        self.id = Some(Text::Plain(id));
+        self
+    }
+
+    /// The same, formatted when it is sent: `event.id_fmt(format_args!("{number}"))`.
+    pub const fn id_fmt(mut self, id: fmt::Arguments<'a>) -> Self {
+        self.id = Some(Text::Format(id));
         self
     }
 
@@ -63,21 +78,20 @@ impl<'a> ServerEvent<'a> {
 
     /// What it says.
     pub const fn data(mut self, text: &'a str) -> Self {
-        self.data = Some(Data::Text(text));
+        self.data = Some(Text::Plain(text));
         self
     }
 
     /// What it says, formatted when it is sent: `event.data_fmt(format_args!("{count} left"))`.
     pub const fn data_fmt(mut self, text: fmt::Arguments<'a>) -> Self {
-        self.data = Some(Data::Format(text));
+        self.data = Some(Text::Format(text));
         self
     }
 
     /// Whether its name and id can be sent: neither may have a line end in it, and the id no NUL, which clients would pass over.
     fn is_sound(&self) -> bool {
-        let has =
-            |text: Option<&str>, bytes: &[u8]| text.is_some_and(|text| text.bytes().any(|byte| bytes.contains(&byte)));
-        !has(self.event, b"\r\n") && !has(self.id, b"\r\n\0")
+        let event = self.event.is_none_or(|event| Without(&['\r', '\n']).write_str(event).is_ok());
+        event && self.id.is_none_or(|id| write!(Without(&['\r', '\n', '\0']), "{id}").is_ok())
     }
 }
 
@@ -93,10 +107,8 @@ impl fmt::Display for ServerEvent<'_> {
         if let Some(after) = self.retry {
             writeln!(f, "retry: {}", after.as_millis())?;
         }
-        match self.data {
-            Some(Data::Text(text)) => Lines::new(f, "data: ").all(format_args!("{text}"))?,
-            Some(Data::Format(text)) => Lines::new(f, "data: ").all(text)?,
-            None => {}
+        if let Some(data) = self.data {
+            Lines::new(f, "data: ").all(format_args!("{data}"))?;
         }
         f.write_str("\n")
     }
@@ -180,6 +192,15 @@ impl<'x> ResponseHead<'x> {
     pub async fn events(self) -> Result<EventStream<'x>, Failure> {
         let body = self.lines(EVENTS).stream().await?;
         Ok(EventStream { body })
+    }
+}
+
+/// Takes text that none of these characters are in.
+struct Without(&'static [char]);
+
+impl fmt::Write for Without {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        if text.contains(self.0) { Err(fmt::Error) } else { Ok(()) }
     }
 }
 

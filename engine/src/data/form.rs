@@ -113,6 +113,10 @@ impl<'x> Request<'x> {
 /// Decodes `body[from..to]` to `body[at..]`, where `at` isn't behind `from`, and gives where that ends. It is UTF-8.
 fn decode_within(body: &mut [u8], from: usize, to: usize, at: usize) -> Result<usize, PercentError> {
     let (mut read, mut written) = (from, at);
+    if memchr::memchr2(b'%', b'+', body.get(from..to).unwrap_or_default()).is_none() {
+        body.copy_within(from..to, at);
+        (read, written) = (to, at + to - from);
+    }
     while read < to {
         let encoded = body.get(read..to).unwrap_or_default();
         let length = if encoded.starts_with(b"%") { 3 } else { 1 };

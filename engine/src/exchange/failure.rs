@@ -89,6 +89,23 @@ impl Failure {
         self.cause
     }
 
+    /// What the client is told of a body that isn't what it has to be, put together in `buffer`: for hosts that write failures themselves. `None` if this
+    /// failure is about something else, or there is no room.
+    #[must_use]
+    #[inline]
+    pub fn explain<'b>(&self, buffer: &'b mut [u8]) -> Option<&'b str> {
+        // Only JSON is read so closely: without it, hosts need not carry the code for this.
+        if cfg!(feature = "json") && matches!(self.cause, Cause::Content { .. } | Cause::Missing(_)) {
+            let mut length = 0;
+            for part in self.parts(&mut [0; 10]) {
+                buffer.get_mut(length..length + part.len())?.copy_from_slice(part.as_bytes());
+                length += part.len();
+            }
+            return core::str::from_utf8(buffer.get(..length)?).ok();
+        }
+        None
+    }
+
     /// What the client is told beside the status, as it is written; empty if that is nothing. It says nothing of what went wrong inside.
     #[must_use]
     pub fn message(&self) -> impl fmt::Display + use<> {

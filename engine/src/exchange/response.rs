@@ -188,6 +188,11 @@ impl<'x> ResponseHead<'x> {
         self
     }
 
+    /// Ends the answer with a body that is there whole, if there is room for it and nothing unusual about the answer; else nothing is done.
+    pub(crate) fn body_at_once(&self, body: &[u8]) -> Option<Sent> {
+        self.exchange.answer(body).then_some(Sent(()))
+    }
+
     /// Notes what is wrong with the head, for the method that ends it.
     pub(crate) fn fault(self, error: ResponseError) -> Self {
         if let Ok(mut output) = self.exchange.output.try_borrow_mut() {

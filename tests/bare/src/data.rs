@@ -67,6 +67,7 @@ fn documents(checks: &mut Checks) {
     let Err(error) = json::read::<u8>(black_box(&mut [b'1', b' ', b'x'])) else { return check!(checks, false) };
     check!(checks, error.fault() == Fault::Behind && error.offset() == 2 && !error.fault().message().is_empty());
     check!(checks, !Text::of(format_args!("{error}")).as_str().is_empty());
+    check!(checks, Failure::from(error).explain(&mut [0; 64]).is_some_and(|text| text.ends_with(", at byte 2")));
 }
 
 fn handled(checks: &mut Checks) {
@@ -131,7 +132,8 @@ async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<
             let mut events = response.status(200).events().await?;
             let event = ServerEvent::new().event("e").id("1").retry(Duration::from_millis(2));
             events.send(&event.data("a")).await?;
-            events.send(&ServerEvent::new().data_fmt(format_args!("{}", black_box(3)))).await?;
+            let (id, data) = (format_args!("{}", black_box(2)), format_args!("{}", black_box(3)));
+            events.send(&ServerEvent::new().id_fmt(id).data_fmt(data)).await?;
             events.comment("").await?;
             events.finish().await
         }
@@ -174,7 +176,7 @@ const REQUESTS: [(&str, u16, &str); 12] = [
         204,
         "",
     ),
-    ("GET /events HTTP/1.1\r\nHost: a\r\n\r\n", 200, "event: e\nid: 1\nretry: 2\ndata: a\n\ndata: 3\n\n: \n\n"),
+    ("GET /events HTTP/1.1\r\nHost: a\r\n\r\n", 200, "event: e\nid: 1\nretry: 2\ndata: a\n\nid: 2\ndata: 3\n\n: \n\n"),
     (
         "POST /multipart HTTP/1.1\r\nHost: a\r\nContent-Type: multipart/form-data; boundary=x\r\nContent-Length: 178\r\n\r\n\
          --x\r\nContent-Disposition: form-data; name=chunk\r\n\r\na\r\n\

@@ -140,8 +140,10 @@ impl<'de> Reader<'de> {
         let (front, rest) = rest.split_at_mut_checked(length).unwrap_or_default();
         (self.rest, self.at, self.base) = (rest, 0, self.base + length);
         let front: &'de [u8] = front;
-        // It was found to be UTF-8.
-        Ok(str::from_utf8(front.get(start..span.end).unwrap_or_default()).unwrap_or_default())
+        str::from_utf8(front.get(start..span.end).unwrap_or_default()).map_err(|error| {
+            let (fault, at) = text::not_utf8(start, error);
+            Error::new(fault, base + at)
+        })
     }
 
     /// Passes `word`, whose first letter was peeked.
@@ -251,8 +253,14 @@ impl<'de> Reader<'de> {
     }
 
     fn skip_string(&mut self) -> Result<(), Error> {
-        let base = self.base;
-        let span = text::read::<false>(self.rest, self.at + 1).map_err(|(fault, at)| Error::new(fault, base + at))?;
+        let (start, base) = (self.at + 1, self.base);
+        let checked = text::read::<false>(self.rest, start).and_then(|span| {
+            match str::from_utf8(self.rest.get(start..span.end).unwrap_or_default()) {
+                Ok(_) => Ok(span),
+                Err(error) => Err(text::not_utf8(start, error)),
+            }
+        });
+        let span = checked.map_err(|(fault, at)| Error::new(fault, base + at))?;
         self.at = span.close + 1;
         Ok(())
     }

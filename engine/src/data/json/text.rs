@@ -1,8 +1,10 @@
 //! Strings: checked, and unescaped where they stand.
 
+use core::str::Utf8Error;
+
 use super::error::Fault;
 
-/// A string that was read: `bytes[start..end]` is its text, and behind `close` the document goes on.
+/// A string that was read: `bytes[start..end]` is its text, which is still to be found to be UTF-8, and behind `close` the document goes on.
 pub(super) struct Span {
     pub(super) end: usize,
     pub(super) close: usize,
@@ -13,8 +15,7 @@ pub(super) struct Span {
 pub(super) fn read<const UNESCAPE: bool>(bytes: &mut [u8], start: usize) -> Result<Span, (Fault, usize)> {
     let (mut at, mut end) = (start, start);
     loop {
-        let run = bytes.get(at..).unwrap_or_default();
-        let length = run.iter().position(|byte| is_special(*byte)).ok_or((Fault::End, bytes.len()))?;
+        let length = plain(bytes.get(at..).unwrap_or_default());
         if UNESCAPE && end != at {
             bytes.copy_within(at..at + length, end);
         }
@@ -22,7 +23,8 @@ pub(super) fn read<const UNESCAPE: bool>(bytes: &mut [u8], start: usize) -> Resu
         match bytes.get(at) {
             Some(b'"') => break,
             Some(b'\\') => {}
-            _ => return Err((Fault::Control, at)),
+            Some(_) => return Err((Fault::Control, at)),
+            None => return Err((Fault::End, at)),
         }
         let (character, length) = escape(bytes.get(at..).unwrap_or_default()).map_err(|fault| match fault {
             Fault::End => (fault, bytes.len()),
@@ -40,11 +42,26 @@ pub(super) fn read<const UNESCAPE: bool>(bytes: &mut [u8], start: usize) -> Resu
         }
         at += length;
     }
-    match core::str::from_utf8(bytes.get(start..end).unwrap_or_default()) {
-        Ok(_) => Ok(Span { end, close: at }),
-        // Behind an escape, the place is of the text, and not of the document.
-        Err(error) => Err((Fault::Utf8, start + error.valid_up_to())),
+    Ok(Span { end, close: at })
+}
+
+/// Length of the longest beginning of `bytes` without a quote, a backslash or a control character.
+#[inline]
+fn plain(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    while let Some((eight, behind)) = rest.split_first_chunk() {
+        // A byte is special if it is below 0x20, or if one of the two makes it zero: then its highest bit is set here, or that of one before it.
+        let word = u64::from_ne_bytes(*eight);
+        let (quote, backslash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5c));
+        let special = word.wrapping_sub(ONES * 0x20) & !word
+            | quote.wrapping_sub(ONES) & !quote
+            | backslash.wrapping_sub(ONES) & !backslash;
+        if special & (ONES * 0x80) != 0 {
+            break;
+        }
+        rest = behind;
     }
+    bytes.len() - rest.len() + rest.iter().position(|byte| is_special(*byte)).unwrap_or(rest.len())
 }
 
 const fn is_special(byte: u8) -> bool {
@@ -95,3 +112,12 @@ fn digits(bytes: &[u8]) -> Result<u32, Fault> {
     }
     Ok(value)
 }
+
+/// What is wrong with the text of a string that isn't UTF-8, and where. Behind an escape that was replaced, the place is that of the text, and not of the
+/// document.
+#[cold]
+pub(super) const fn not_utf8(start: usize, error: Utf8Error) -> (Fault, usize) {
+    (Fault::Utf8, start + error.valid_up_to())
+}
+
+const ONES: u64 = 0x0101_0101_0101_0101;

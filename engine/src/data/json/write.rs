@@ -50,19 +50,31 @@ impl<'x> Request<'x> {
 }
 
 impl ResponseHead<'_> {
-    /// Ends the answer with `value` as JSON, of any length: `content-type: application/json`, and a `content-length`.
+    /// Ends the answer with `value` as JSON, of any length: `content-type: application/json`, and a `content-length`. Floats are written as JavaScript does:
+    /// what is no number is `null`, and -0 is 0.
     ///
-    /// The value is serialised once to be measured and once for each output buffer of it, and has to make the same document each time.
+    /// A document of up to a kilobyte is, as a rule, made once. A larger one is made once to be measured and once for each output buffer of it, and has to be
+    /// the same each time.
     ///
     /// # Errors
     ///
     /// A value that can't be serialised ([`ResponseError::Format`]), before a byte goes out; and as [`ResponseHead::body`].
     pub async fn json<T: Serialize + ?Sized>(self, value: &T) -> Result<Sent, Failure> {
+        let head = self.lines(JSON);
+        if let Some(sent) = short(&head, value) {
+            return Ok(sent);
+        }
         let bytes = length(value).ok_or(ResponseError::Format)?;
-        let mut body = self.lines(JSON).length(bytes).stream().await?;
+        let mut body = head.length(bytes).stream().await?;
         write_windows(&mut body, ResponseError::Format, |window| to_writer(window, value).is_ok()).await?;
         body.finish().await
     }
+}
+
+/// Ends the answer at once with a document that is short, as most are. The memory for it is not the handler's, which would keep it.
+#[inline(never)]
+fn short<T: Serialize + ?Sized>(head: &ResponseHead<'_>, value: &T) -> Option<Sent> {
+    head.body_at_once(write(value, &mut [0; 1_024])?.as_bytes())
 }
 
 impl SerWrite for Window<'_, '_> {

@@ -21,6 +21,8 @@ pub(super) struct Scanner {
     length: usize,
     start: usize,
     end: usize,
+    /// Up to where `window[start..]` was found to be content, so that it isn't searched again where it is taken bit by bit.
+    content: usize,
     stage: Stage,
 }
 
@@ -49,7 +51,7 @@ impl Scanner {
         let (front, rest) = delimiter.split_first_chunk_mut()?;
         *front = *b"\r\n--";
         rest.get_mut(..boundary.len())?.copy_from_slice(boundary);
-        Some(Self { delimiter, length, start: 0, end: 0, stage: Stage::Begin })
+        Some(Self { delimiter, length, start: 0, end: 0, content: 0, stage: Stage::Begin })
     }
 
     fn delimiter(&self) -> &[u8] {
@@ -84,6 +86,11 @@ impl Scanner {
                 Stage::Delimiter | Stage::End => return Ok(None),
                 Stage::Failed(error) => return Err(error),
             }
+            if self.start < self.content {
+                let start = self.start;
+                self.start = start.saturating_add(max).min(self.content);
+                return Ok(Some((start, self.start)));
+            }
             let seen = window.get(self.start..self.end).unwrap_or_default();
             let length = match memmem::find(seen, self.delimiter()) {
                 Some(0) => {
@@ -95,9 +102,8 @@ impl Scanner {
                 None => seen.len() - self.possible_delimiter(seen),
             };
             if length > 0 {
-                let start = self.start;
-                self.start += length.min(max);
-                return Ok(Some((start, self.start)));
+                self.content = self.start + length;
+                continue;
             }
             self.fill(body, window).await?;
         }
@@ -144,7 +150,7 @@ impl Scanner {
     /// Moves what was read behind the head of one part to the front of all memory, where the next head belongs.
     pub(super) fn begin_head(&mut self, memory: &mut [u8], head: usize) {
         memory.copy_within(head + self.start..head + self.end, 0);
-        (self.start, self.end) = (0, self.end - self.start);
+        (self.start, self.end, self.content) = (0, self.end - self.start, 0);
     }
 
     /// Reads a part's head to the front of `memory`: its length, and the number of its fields. Then the window is what is behind it.
@@ -185,7 +191,7 @@ impl Scanner {
     async fn fill(&mut self, body: &mut Body<'_>, window: &mut [u8]) -> Result<(), MultipartError> {
         if self.end == window.len() {
             window.copy_within(self.start..self.end, 0);
-            (self.start, self.end) = (0, self.end - self.start);
+            (self.start, self.end, self.content) = (0, self.end - self.start, 0);
         }
         let room = window.get_mut(self.end..).unwrap_or_default();
         if room.is_empty() {
