@@ -31,6 +31,7 @@ pub fn serve<H: Handler + Sync>(
 }
 
 fn bind(mut arguments: Arguments) -> Result<Server, String> {
+    let secure = tls(&mut arguments)?;
     let workers: Option<usize> = arguments.opt_value_from_str("--workers").map_err(|error| error.to_string())?;
     let mut free = arguments.finish().into_iter();
     let address =
@@ -48,7 +49,30 @@ fn bind(mut arguments: Arguments) -> Result<Server, String> {
         },
         None => Server::from_env(),
     };
-    Ok(server.map_err(|error| error.to_string())?.workers(workers.unwrap_or(0)))
+    let server = server.map_err(|error| error.to_string())?.workers(workers.unwrap_or(0));
+    Ok(secure(server))
+}
+
+/// Reads `--cert` and `--key`, and puts them to use.
+#[cfg(feature = "tls")]
+fn tls(arguments: &mut Arguments) -> Result<impl FnOnce(Server) -> Server + use<>, String> {
+    let mut file = |flag| -> Result<Option<String>, String> {
+        arguments.opt_value_from_str(flag).map_err(|error| error.to_string())
+    };
+    let tls = match (file("--cert")?, file("--key")?) {
+        (Some(cert), Some(key)) => Some(midge_tcp::Tls::from_pem_files(cert, key).map_err(|error| error.to_string())?),
+        (None, None) => None,
+        _ => return Err("--cert and --key go together: TLS needs both files".to_owned()),
+    };
+    Ok(|server: Server| match tls {
+        Some(tls) => server.tls(tls),
+        None => server,
+    })
+}
+
+#[cfg(not(feature = "tls"))]
+fn tls(_: &mut Arguments) -> Result<impl FnOnce(Server) -> Server + use<>, String> {
+    Ok(|server| server)
 }
 
 fn run<H: Handler + Sync>(server: Server, handler: H) -> Result<(), String> {
@@ -60,5 +84,7 @@ fn run<H: Handler + Sync>(server: Server, handler: H) -> Result<(), String> {
 const COMMON: &str = "
   ADDR:PORT        where to listen; unix:PATH for a Unix socket; port 0 takes a free one
                    (default: the environment's HOST and PORT, or AWS_LAMBDA_HTTP_ENDPOINT; else 127.0.0.1:8080)
+  --cert FILE      TLS, if built with the feature tls: the certificate chain in PEM,
+  --key FILE       and its private key; read again on SIGHUP
   --workers N      threads that serve (default: one per core)
   -h, --help       this text";

@@ -16,12 +16,13 @@ use mio::{
 };
 use socket2::SockRef;
 
-use crate::{connections::Connection, slots::SlotCell};
+use crate::{connections::Connection, slots::SlotCell, tls::TlsStream};
 
 /// A connection's socket.
 pub(crate) enum Stream {
     Tcp(TcpStream),
     Unix(UnixStream),
+    Tls(TlsStream),
 }
 
 impl Stream {
@@ -31,14 +32,17 @@ impl Stream {
         match self {
             Self::Tcp(stream) => registry.register(stream, token, both),
             Self::Unix(stream) => registry.register(stream, token, both),
+            Self::Tls(stream) => registry.register(stream.socket_mut(), token, both),
         }
     }
 
+    /// Reads what the socket has, whatever that is.
     #[inline]
     pub(crate) fn read(&self, buffer: &mut [u8]) -> io::Result<usize> {
         match self {
             Self::Tcp(stream) => (&*stream).read(buffer),
             Self::Unix(stream) => (&*stream).read(buffer),
+            Self::Tls(stream) => stream.socket().read(buffer),
         }
     }
 
@@ -47,6 +51,7 @@ impl Stream {
         match self {
             Self::Tcp(stream) => (&*stream).write(bytes),
             Self::Unix(stream) => (&*stream).write(bytes),
+            Self::Tls(stream) => stream.socket().write(bytes),
         }
     }
 
@@ -55,21 +60,26 @@ impl Stream {
         match self {
             Self::Tcp(stream) => stream.take_error(),
             Self::Unix(stream) => stream.take_error(),
+            Self::Tls(stream) => stream.socket().take_error(),
         }
     }
 
     /// Closes the connection so that the peer can't take what it got for everything: with a reset, where there is such a thing.
     pub(crate) fn reset(self) {
-        if let Self::Tcp(stream) = &self {
-            // Closed in any case; without this, in an orderly way.
-            let _ = SockRef::from(stream).set_linger(Some(Duration::ZERO));
-        }
+        let socket = match &self {
+            Self::Tcp(stream) => stream,
+            Self::Tls(stream) => stream.socket(),
+            Self::Unix(_) => return,
+        };
+        // Closed in any case; without this, in an orderly way.
+        let _ = SockRef::from(socket).set_linger(Some(Duration::ZERO));
     }
 
     pub(crate) fn shutdown_write(&self) -> io::Result<()> {
         match self {
             Self::Tcp(stream) => stream.shutdown(Shutdown::Write),
             Self::Unix(stream) => stream.shutdown(Shutdown::Write),
+            Self::Tls(stream) => stream.socket().shutdown(Shutdown::Write),
         }
     }
 }
@@ -151,18 +161,16 @@ pub(crate) struct SlotIo<'c, 'm> {
 impl SlotIo<'_, '_> {
     #[inline(always)]
     fn poll_read(&self, buffer: &mut [u8]) -> Poll<Result<usize, Lost>> {
-        if !self.connection.hints.get().readable() || !self.cell.spend() {
+        if let Stream::Tls(stream) = self.stream {
+            return stream.read(self, buffer);
+        }
+        if !self.may_read() {
             return self.read_waits();
         }
         match self.stream.read(buffer) {
             Ok(count) => {
-                if count < buffer.len() {
-                    self.connection.hints.set(self.connection.hints.get().after_short_read());
-                }
-                // Not before something is here: a watch that is told earlier closes without looking for a request.
-                if self.cell.last.get() {
-                    self.cell.watch.close_after_answer();
-                }
+                self.note_read(count, buffer.len());
+                self.note_input();
                 Poll::Ready(Ok(count))
             }
             Err(error) => self.read_failed(&error),
@@ -171,7 +179,10 @@ impl SlotIo<'_, '_> {
 
     #[inline(always)]
     fn poll_write(&self, bytes: &[u8]) -> Poll<Result<usize, Lost>> {
-        if !self.connection.hints.get().writable() || !self.cell.spend() {
+        if let Stream::Tls(stream) = self.stream {
+            return stream.write(self, bytes);
+        }
+        if !self.may_write() {
             return self.write_waits();
         }
         match self.stream.write(bytes) {
@@ -180,8 +191,36 @@ impl SlotIo<'_, '_> {
         }
     }
 
+    /// Whether there may be something to read, and this turn has a system call left for it.
+    #[inline(always)]
+    pub(crate) fn may_read(&self) -> bool {
+        self.connection.hints.get().readable() && self.cell.spend()
+    }
+
+    #[inline(always)]
+    pub(crate) fn may_write(&self) -> bool {
+        self.connection.hints.get().writable() && self.cell.spend()
+    }
+
+    /// A read gave so many bytes of those that it could.
+    #[inline(always)]
+    pub(crate) fn note_read(&self, count: usize, wanted: usize) {
+        if count < wanted {
+            self.connection.hints.set(self.connection.hints.get().after_short_read());
+        }
+    }
+
+    /// Something came for the engine.
+    #[inline(always)]
+    pub(crate) fn note_input(&self) {
+        // Not before something is here: a watch that is told earlier closes without looking for a request.
+        if self.cell.last.get() {
+            self.cell.watch.close_after_answer();
+        }
+    }
+
     #[cold]
-    fn read_failed(&self, error: &io::Error) -> Poll<Result<usize, Lost>> {
+    pub(crate) fn read_failed(&self, error: &io::Error) -> Poll<Result<usize, Lost>> {
         match error.kind() {
             io::ErrorKind::WouldBlock => self.connection.hints.set(self.connection.hints.get().not_readable()),
             io::ErrorKind::Interrupted => self.cell.spent.set(true),
@@ -191,7 +230,7 @@ impl SlotIo<'_, '_> {
     }
 
     #[cold]
-    fn write_failed(&self, error: &io::Error) -> Poll<Result<usize, Lost>> {
+    pub(crate) fn write_failed(&self, error: &io::Error) -> Poll<Result<usize, Lost>> {
         match error.kind() {
             io::ErrorKind::WouldBlock => self.connection.hints.set(self.connection.hints.get().not_writable()),
             io::ErrorKind::Interrupted => self.cell.spent.set(true),
@@ -201,13 +240,13 @@ impl SlotIo<'_, '_> {
     }
 
     #[cold]
-    fn read_waits(&self) -> Poll<Result<usize, Lost>> {
+    pub(crate) fn read_waits(&self) -> Poll<Result<usize, Lost>> {
         self.cell.writing.set(false);
         Poll::Pending
     }
 
     #[cold]
-    fn write_waits(&self) -> Poll<Result<usize, Lost>> {
+    pub(crate) fn write_waits(&self) -> Poll<Result<usize, Lost>> {
         self.cell.writing.set(true);
         Poll::Pending
     }

@@ -56,11 +56,18 @@ mod signals;
 mod sleep;
 mod slots;
 mod timers;
+#[cfg(any(feature = "tls", feature = "tls-aws-lc"))]
+mod tls;
+#[cfg(not(any(feature = "tls", feature = "tls-aws-lc")))]
+#[path = "tls/none.rs"]
+mod tls;
 mod wake;
 mod worker;
 
 pub use midge::Limits;
 
+#[cfg(any(feature = "tls", feature = "tls-aws-lc"))]
+pub use crate::tls::Tls;
 pub use crate::{
     client::{Answer, Call, CallRequest, Client, ClientError, ClientErrorKind, Upload},
     error::Error,

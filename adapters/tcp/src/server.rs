@@ -18,6 +18,7 @@ use crate::{
     reactor::{MOST_OUTBOUND, Sizes},
     shutdown::{Handle, Shutdown},
     signals::Signals,
+    tls::{Reload, Tls},
     worker::Parts,
 };
 
@@ -62,6 +63,7 @@ pub(crate) struct Config {
     pub(crate) output_bytes: usize,
     pub(crate) arena_bytes: usize,
     pub(crate) limits: Limits,
+    pub(crate) tls: Option<Tls>,
     backlog: i32,
     pub(crate) grace: Duration,
     handle_signals: bool,
@@ -77,6 +79,7 @@ impl Config {
         output_bytes: 16_384,
         arena_bytes: 16_384,
         limits: Limits::DEFAULT,
+        tls: None,
         backlog: 1_024,
         grace: Duration::from_secs(10),
         handle_signals: true,
@@ -251,6 +254,13 @@ impl Server {
         self
     }
 
+    /// Speaks TLS on every connection. Only for TCP: a Unix socket is refused when the server [runs](Self::run).
+    #[cfg(any(feature = "tls", feature = "tls-aws-lc"))]
+    pub fn tls(mut self, tls: Tls) -> Self {
+        self.config.tls = Some(tls);
+        self
+    }
+
     /// Connections that the kernel keeps for each listener until they are accepted; the system may allow fewer (on Linux,
     /// `net.core.somaxconn`). Default 1,024.
     pub const fn backlog(mut self, connections: u32) -> Self {
@@ -304,6 +314,9 @@ impl Server {
     pub fn run<H: Handler + Sync>(self, handler: H) -> Result<(), Error> {
         self.config.check()?;
         let Self { bound, config, shutdown, .. } = self;
+        if config.tls.is_some() && bound.iter().any(|bound| bound.address().is_none()) {
+            return Err(Error::setting("TLS is for TCP: a Unix socket can't have it"));
+        }
         let workers = match config.workers {
             0 => thread::available_parallelism().map_or(1, usize::from),
             workers => workers,
@@ -324,6 +337,8 @@ impl Server {
         }
         let start = |error| Error::new(format!("cannot start {workers} workers"), error);
         let mut signals = if config.handle_signals { Some(Signals::new().map_err(start)?) } else { None };
+        let renewed = config.tls.as_ref().filter(|_| config.handle_signals);
+        let _reload = renewed.map(Reload::start).transpose().map_err(start)?;
         let mut parts = listeners
             .into_iter()
             .enumerate()
@@ -365,12 +380,15 @@ impl Server {
     }
 }
 
-/// `http://127.0.0.1:8080`, or `unix:` and the path; several are separated by a blank.
+/// `http://127.0.0.1:8080` (`https:` with TLS), or `unix:` and the path; several are separated by a blank.
 impl fmt::Display for Server {
     fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
         for (number, bound) in self.bound.iter().enumerate() {
             let separator = if number == 0 { "" } else { " " };
-            write!(formatter, "{separator}{bound}")?;
+            match bound.address() {
+                Some(address) if self.config.tls.is_some() => write!(formatter, "{separator}https://{address}")?,
+                _ => write!(formatter, "{separator}{bound}")?,
+            }
         }
         Ok(())
     }

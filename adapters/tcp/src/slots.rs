@@ -15,8 +15,9 @@ use midge::{Ended, Field, Handler, Instant, Limits, Slot, State, Watch, serve_re
 use crate::{
     clock::{NEVER, WorkerClock},
     connections::Connection,
-    io::SlotIo,
+    io::{SlotIo, Stream},
     panic::CatchPanic,
+    tls::{Records, settle},
 };
 
 /// How many reads and writes a connection may do in one turn of its worker's loop.
@@ -102,6 +103,8 @@ pub(crate) struct SlotCell<'m> {
     pub(crate) deadline: Cell<Instant>,
     /// Since when a future waits with part of a request head; [`NEVER`] otherwise.
     pub(crate) head_since: Cell<Instant>,
+    /// What a connection under TLS has in this slot.
+    pub(crate) records: Records<'m>,
     /// Borrowed by the future for as long as it lives, and given back even when it ends in a panic.
     slot: RefCell<Slot<'m>>,
 }
@@ -119,6 +122,7 @@ impl<'m> SlotCell<'m> {
             watch: Watch::new(),
             deadline: Cell::new(NEVER),
             head_since: Cell::new(NEVER),
+            records: Records::default(),
             slot: RefCell::new(slot),
         }
     }
@@ -127,13 +131,43 @@ impl<'m> SlotCell<'m> {
     #[inline]
     pub(crate) fn begin(&self, connection: &'m Connection<'m>) {
         self.watch.reset();
+        self.records.reset();
         self.connection.set(Some(connection));
     }
 
     /// Whether the future waits, but for nothing that it needs the slot for: nothing of a request came, or no more than an empty
     /// line.
     pub(crate) fn waits_idly(&self) -> bool {
-        self.watch.state() == State::Idle && !self.writing.get()
+        self.watch.state() == State::Idle && !self.writing.get() && !self.records.is_open()
+    }
+
+    /// Whether the future waits with part of a request head, or of what comes before one under TLS.
+    #[inline]
+    pub(crate) fn waits_for_head(&self) -> bool {
+        match self.watch.state() {
+            State::Head => true,
+            State::Idle => self.records.is_open(),
+            _ => false,
+        }
+    }
+
+    /// When the future has to be polled at the latest.
+    #[inline]
+    pub(crate) fn until(&self, limits: &Limits) -> Instant {
+        let until = self.records.until().or(self.watch.deadline()).unwrap_or(NEVER);
+        if self.waits_before_head() { until.min(self.head_since.get().after(limits.head_time)) } else { until }
+    }
+
+    /// The engine knows of no head yet, and so of no deadline for it.
+    fn waits_before_head(&self) -> bool {
+        self.watch.state() == State::Idle && self.records.is_open()
+    }
+
+    /// Ends the wait for what comes before a head, if that took too long.
+    pub(crate) fn expire_before_head(&self, now: Instant, limits: &Limits) {
+        if self.waits_before_head() && self.head_since.get().after(limits.head_time) <= now {
+            self.watch.expire();
+        }
     }
 
     /// Before the future is polled.
@@ -172,11 +206,19 @@ pub(crate) async fn serve_slot<H: Handler>(
     loop {
         let connection = poll_fn(|_| cell.connection.get().map_or(Poll::Pending, Poll::Ready)).await;
         let ended = match &*connection.stream.borrow_mut() {
-            Some(stream) => {
+            Some(stream) => loop {
                 let mut io = SlotIo { stream, connection, cell };
                 let peer = connection.peer.get();
-                serve_ready(&mut io, &handler, slot, limits, clock, peer, &cell.watch).await.unwrap_or(Ended::Close)
-            }
+                let ended = serve_ready(&mut io, &handler, slot, limits, clock, peer, &cell.watch).await;
+                match stream {
+                    Stream::Tls(tls) => {
+                        if let Some(ended) = settle(tls, &io, ended, limits, clock).await {
+                            break ended;
+                        }
+                    }
+                    _ => break ended.unwrap_or(Ended::Close),
+                }
+            },
             None => Ended::Close,
         };
         cell.ended.set(ended);

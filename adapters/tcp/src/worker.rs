@@ -15,7 +15,7 @@ use std::{
     time::Duration,
 };
 
-use midge::{Clock, Ended, Handler, Instant, Limits, State};
+use midge::{Clock, Ended, Handler, Instant, Limits};
 use mio::{Events, Interest, Poll, Registry, Token, event::Event};
 
 use crate::{
@@ -29,6 +29,7 @@ use crate::{
     shutdown::Shutdown,
     signals::Signals,
     slots::{SlotCell, SlotMemory, SlotSizes, serve_slot},
+    tls::{RecordsMemory, Tls},
     wake::{Alarm, slot_waker},
 };
 
@@ -98,7 +99,9 @@ impl Parts {
         };
         let mut memory = SlotMemory::new(config.slots, sizes, config.arena_bytes);
         let mut connections = Box::new_uninit_slice(config.connections);
-        let cells = memory.cells(self.number);
+        let mut records = RecordsMemory::new(config.slots, config.tls.is_some());
+        let mut cells = memory.cells(self.number);
+        records.lend(&mut cells);
         let shared_clock = Rc::new(WorkerClock::new());
         let clock = &*shared_clock;
         let reactor = Reactor::new(self.registry, &shared_clock, config.outside);
@@ -126,6 +129,7 @@ impl Parts {
             clock,
             reactor: &reactor,
             limits: &config.limits,
+            tls: config.tls.as_ref(),
             idle_millis: millis(config.limits.idle_time),
             idle_deadline: NEVER,
             grace: config.grace,
@@ -178,6 +182,7 @@ struct Worker<'w, 'm, F, M> {
     /// What handlers wait for beside their own connections.
     reactor: &'w Reactor,
     limits: &'w Limits,
+    tls: Option<&'w Tls>,
     idle_millis: u64,
     /// Of a connection that becomes idle in this turn.
     idle_deadline: Instant,
@@ -379,15 +384,15 @@ where
             self.alarm.raise(cell.number);
         }
         let now = self.clock.now();
-        // A deadline that has passed was acted upon just now; not before the next millisecond again.
-        let deadline = cell.watch.deadline().unwrap_or(NEVER).max(later(now, 1));
-        cell.deadline.set(deadline);
-        self.busy_until = self.busy_until.min(deadline).min(self.reactor.first_timer());
-        if cell.watch.state() != State::Head {
+        if !cell.waits_for_head() {
             cell.head_since.set(NEVER);
         } else if cell.head_since.get() == NEVER {
             cell.head_since.set(now);
         }
+        // A deadline that has passed was acted upon just now; not before the next millisecond again.
+        let deadline = cell.until(self.limits).max(later(now, 1));
+        cell.deadline.set(deadline);
+        self.busy_until = self.busy_until.min(deadline).min(self.reactor.first_timer());
     }
 
     /// A slot's future has given its connection back.
@@ -437,6 +442,12 @@ where
                 Ok(_) | Err(_) => return self.close(connection),
             }
         }
+    }
+
+    /// Closes a connection between two requests.
+    fn part(&mut self, connection: &'m Connection<'m>) {
+        connection.part();
+        self.close(connection);
     }
 
     /// Forgets a connection, and closes its socket.
@@ -493,7 +504,7 @@ where
         while let Some(first) = self.table.first_open().filter(|first| first.deadline.get() <= now) {
             match first.place() {
                 Place::Busy => self.renew_busy(first, now),
-                _ => self.close(first),
+                _ => self.part(first),
             }
         }
         while let Some(first) = self.table.first_lingering().filter(|first| first.deadline.get() <= now) {
@@ -518,6 +529,7 @@ where
                 continue;
             }
             if cell.deadline.get() <= now {
+                cell.expire_before_head(now, self.limits);
                 self.alarm.raise(cell.number);
             } else {
                 self.busy_until = self.busy_until.min(cell.deadline.get());

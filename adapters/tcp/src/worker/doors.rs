@@ -11,6 +11,7 @@ use crate::{
     io::Stream,
     listener::Listener,
     slots::SlotCell,
+    tls,
 };
 
 /// How long accepting rests after the table was full or a descriptor could not be had, unless a connection closes before.
@@ -62,6 +63,7 @@ where
             match door.listener.accept() {
                 Ok((stream, peer)) => {
                     if let Some(connection) = in_the_way {
+                        connection.part();
                         self.table.release(connection);
                     }
                     self.admit(stream, peer, now);
@@ -80,7 +82,8 @@ where
         }
     }
 
-    fn admit(&mut self, mut stream: Stream, peer: Peer, now: Instant) {
+    fn admit(&mut self, stream: Stream, peer: Peer, now: Instant) {
+        let Ok(mut stream) = tls::wrap(stream, self.tls) else { return };
         let Some(connection) = self.table.reserve() else { return };
         // Out of kernel memory for one more registration: the connection can't be served.
         if stream.register(self.poll.registry(), connection.token()).is_err() {
@@ -135,7 +138,7 @@ where
         while let Some(connection) = open {
             open = connection.next();
             if connection.place() == Place::Idle {
-                self.close(connection);
+                self.part(connection);
             }
         }
         self.table.is_empty() || until <= now
