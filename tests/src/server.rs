@@ -63,7 +63,7 @@ impl Server {
     ///
     /// # Errors
     ///
-    /// When it doesn't start, or its first line isn't `listening on http://ADDRESS`.
+    /// When it doesn't start, or its first line isn't `listening on http://ADDRESS` (or `https:`).
     pub fn spawn(mut command: Command) -> io::Result<Self> {
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::piped()).spawn()?;
         match listening(&mut child) {
@@ -108,7 +108,9 @@ fn listening(child: &mut Child) -> io::Result<(SocketAddr, BufReader<ChildStdout
     let mut stdout = BufReader::new(stdout);
     let mut line = String::new();
     stdout.read_line(&mut line)?;
-    let address = line.trim_end().strip_prefix("listening on http://").and_then(|address| address.parse().ok());
+    let url = line.trim_end().strip_prefix("listening on ");
+    let address = url.and_then(|url| url.strip_prefix("http://").or(url.strip_prefix("https://")));
+    let address = address.and_then(|address| address.parse().ok());
     let address = address.ok_or_else(|| io::Error::other(format!("it doesn't say where it listens: {line:?}")))?;
     Ok((address, stdout))
 }

@@ -31,9 +31,13 @@
 //! [`Client`]. All of that works on the worker's own poll and in tables of fixed size ([`Server::timers`], [`Server::outbound`],
 //! [`Server::calls`]), and allocates nothing. The worker is found through a thread-local: on another thread each of them gives an error.
 //!
+//! # TLS
+//!
+//! With the feature `tls` (rustls with ring) or `tls-aws-lc` a server speaks TLS: `Server::tls`, `Tls`. Without, nothing of it is compiled.
+//!
 //! # What is not here
 //!
-//! TLS (put a proxy in front), HTTP/2 and HTTP/3, Windows. On systems other than Linux the kernel may not distribute connections
+//! HTTP/2 and HTTP/3, Windows. On systems other than Linux the kernel may not distribute connections
 //! evenly among the workers, and a second server on the same port is not always refused.
 
 #![cfg_attr(test, allow(clippy::unwrap_used, clippy::indexing_slicing, reason = "a test fails by panicking"))]
