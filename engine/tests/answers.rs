@@ -478,6 +478,23 @@ fn an_upgrade_has_to_be_offered_and_the_body_read() {
     }
 }
 
+/// RFC 9110, sections 7.8 and 15.5.22.
+#[test]
+fn an_upgrade_is_offered_with_its_connection_option() {
+    let handler = async |request: Request<'_>, response: Response<'_>| {
+        let protocol = if request.path() == "/bad" { "a\r\nb" } else { "websocket" };
+        response.status(426).offer_upgrade(protocol).body("no").await
+    };
+    let said = answer(&handler, &ask("GET", "1.1")).0;
+    assert!(
+        said.starts_with("HTTP/1.1 426 Upgrade Required\r\nconnection: upgrade\r\nupgrade: websocket\r\n"),
+        "{said}"
+    );
+    assert!(said.ends_with("\r\n\r\nno"), "{said}");
+    let bad = format!("GET /bad HTTP/1.1\r\n{HOST}");
+    assert_eq!(Bench::new().run(&handler, &[bad.as_bytes()]).statuses(), [500]);
+}
+
 #[test]
 fn a_failure_is_answered_while_nothing_is_out_and_cuts_after() {
     let reason = "no such thing";

@@ -5,3 +5,4 @@ pub mod conformance;
 pub mod hello;
 pub mod shared;
 pub mod stream;
+pub mod websocket;

@@ -1,9 +1,16 @@
 //! A handler for each kind of request, none of which allocates but the one that is there for it.
 
-use std::fmt::{self, Write};
+use std::{
+    fmt::{self, Write},
+    sync::LazyLock,
+};
 
-use midge::{Failure, Request, Response, Sent};
+use midge::{Failure, Handler as _, Request, Response, Sent};
 use midge_counting_allocator::of_this_thread;
+use midge_examples::websocket::Sockets;
+
+/// Made by the first request that wants it, before anything is counted.
+static SOCKETS: LazyLock<Sockets> = LazyLock::new(|| Sockets::new(8));
 
 use crate::data::data;
 
@@ -55,6 +62,7 @@ pub async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result
                 upgraded.flush().await?;
             }
         }
+        "/echo" | "/chat" => SOCKETS.handle(request, response).await,
         #[cfg(feature = "arena")]
         "/arena" => {
             let numbers = request.arena().alloc_slice_fill_iter(0..1_000_u32);

@@ -117,6 +117,24 @@ fn a_change_of_protocol() {
     });
 }
 
+/// With a message there and back: to the one who said it, and to all who are there.
+#[test]
+fn websockets() {
+    for path in ["echo", "chat"] {
+        nothing_is_allocated(1, |client| {
+            let head = format!(
+                "GET /{path} HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: websocket\r\n\
+                Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n"
+            );
+            client.ask(head.as_bytes(), b"\r\n\r\n");
+            client.ask(b"\x81\x85\0\0\0\0Hello", b"\x81\x05Hello");
+            client.ask(b"\x88\x80\0\0\0\0", b"\x88\0");
+            client.expect_end();
+            client.reconnect();
+        });
+    }
+}
+
 #[cfg(feature = "arena")]
 #[test]
 fn scratch_memory_within_the_arena() {

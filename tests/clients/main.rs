@@ -1,5 +1,6 @@
 //! Programs and libraries that people use, against the examples, on real sockets: curl, Python's http.client, Node's fetch and
-//! http.Agent, hyper, wrk;
+//! http.Agent, hyper, wrk, Python's
+//! websockets and Chromium;
 //! with the feature `tls`, curl and openssl over TLS.
 //!
 //! A client that is not installed fails its tests: `tests/run` installs them all.
@@ -17,4 +18,5 @@ mod program;
 mod scripts;
 #[cfg(feature = "tls")]
 mod tls;
+mod websocket;
 mod wrk;

@@ -171,6 +171,15 @@ impl<'x> ResponseHead<'x> {
         self
     }
 
+    /// Says that the client may ask again to change to `protocol` (an `Upgrade` field): what 426 (Upgrade Required) has to say
+    /// (RFC 9110, section 15.5.22). Hosts whose requests don't travel as HTTP/1.1 leave it out.
+    pub fn offer_upgrade(self, protocol: &str) -> Self {
+        if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
+            output.offer_upgrade(protocol.as_bytes());
+        }
+        self
+    }
+
     /// Declares the length of a body that is streamed, or that `HEAD` is only told of. Writing more or fewer bytes is then an error.
     pub fn length(self, bytes: u64) -> Self {
         if let Ok(mut output) = self.exchange.output.try_borrow_mut() {

@@ -163,6 +163,7 @@ async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<
             body.finish().await
         }
         "/upgrade" => upgrade(response).await,
+        "/offer" => response.status(426).offer_upgrade("check").empty().await,
         _ => Err(Failure::new(404).because("no such check")),
     }
 }
@@ -219,7 +220,7 @@ pub fn find(bytes: &[u8], needle: &[u8]) -> Option<usize> {
 }
 
 /// What is sent, and what has to be in the answer.
-const REQUESTS: [(&[u8], &[u8]); 10] = [
+const REQUESTS: [(&[u8], &[u8]); 11] = [
     (b"GET /head?q HTTP/1.1\r\nHost: a\r\nAccept: 1\r\nAccept: 2\r\n\r\n", b"\r\n\r\nread"),
     (b"GET /interim HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 103 "),
     (
@@ -233,5 +234,6 @@ const REQUESTS: [(&[u8], &[u8]); 10] = [
     (b"GET /empty HTTP/1.1\r\nHost: a\r\n\r\n", b"HTTP/1.1 204 "),
     (b"GET /stream HTTP/1.1\r\nHost: a\r\n\r\n", b"0\r\nchecked: yes\r\n\r\n"),
     (b"GET /length HTTP/1.1\r\nHost: a\r\n\r\n", b"\r\n\r\nlength"),
+    (b"GET /offer HTTP/1.1\r\nHost: a\r\n\r\n", b"upgrade: check\r\n"),
     (b"GET /upgrade HTTP/1.1\r\nHost: a\r\nConnection: upgrade\r\nUpgrade: check\r\n\r\nabcdef", b"\r\n\r\nabcdef"),
 ];
