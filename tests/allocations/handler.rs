@@ -8,11 +8,20 @@ use std::{
 use midge::{Failure, Handler as _, Request, Response, Sent};
 use midge_counting_allocator::of_this_thread;
 use midge_examples::websocket::Sockets;
+use midge_tcp::files::Files;
+
+use crate::data::data;
 
 /// Made by the first request that wants it, before anything is counted.
 static SOCKETS: LazyLock<Sockets> = LazyLock::new(|| Sockets::new(8));
-
-use crate::data::data;
+/// A directory with a file of a megabyte, and no other.
+static FILES: LazyLock<Result<Files, midge_tcp::Error>> = LazyLock::new(|| {
+    let directory = std::env::temp_dir().join(format!("midge-allocations-{}", std::process::id()));
+    // Where it can't be made, serving it fails, and the test with it.
+    let _ = std::fs::create_dir_all(directory.join("directory"));
+    let _ = std::fs::write(directory.join("megabyte.txt"), [b'x'; 1_000_000]);
+    Files::new(&directory)
+});
 
 /// Answers by path.
 pub async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
@@ -61,6 +70,10 @@ pub async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result
                 upgraded.write(buffer.get(..count).unwrap_or_default()).await?;
                 upgraded.flush().await?;
             }
+        }
+        path if path.starts_with("/files") => {
+            let path = path.strip_prefix("/files").unwrap_or_default();
+            FILES.as_ref().map_err(|_| Failure::new(500))?.serve(path, &request, response).await
         }
         "/echo" | "/chat" => SOCKETS.handle(request, response).await,
         #[cfg(feature = "arena")]

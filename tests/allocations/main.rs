@@ -117,6 +117,30 @@ fn a_change_of_protocol() {
     });
 }
 
+#[test]
+fn files() {
+    let ask = |path: &str, fields: &str| format!("GET /files{path} HTTP/1.1\r\nHost: a\r\n{fields}\r\n").into_bytes();
+    let parts = ask("/megabyte.txt", "Range: bytes=999990-\r\n");
+    let unchanged = ask("/megabyte.txt", "If-None-Match: *\r\n");
+    nothing_is_allocated(5, |client| {
+        client.ask(&parts, b"xxxxxxxxxx");
+        client.ask(&unchanged, b"304 Not Modified");
+        client.expect(b"\r\n\r\n");
+        client.ask(&ask("/none", ""), b"404 Not Found\n");
+        client.ask(&ask("/%2e%2e/etc/passwd", ""), b"404 Not Found\n");
+        client.ask(&ask("/directory", ""), b"location: ./directory/\r\n");
+        client.expect(b"\r\n\r\n");
+    });
+    // Longer than every buffer.
+    let whole = ask("/megabyte.txt", "");
+    nothing_is_allocated(100, |client| {
+        client.ask(&whole, b"\r\n\r\n");
+        client.skip(1_000_000);
+    });
+    let directory = std::env::temp_dir().join(format!("midge-allocations-{}", std::process::id()));
+    std::fs::remove_dir_all(directory).unwrap();
+}
+
 /// With a message there and back: to the one who said it, and to all who are there.
 #[test]
 fn websockets() {
@@ -301,6 +325,13 @@ impl Client {
             assert!(count > 0, "the connection ended before {:?}: {so_far}", wanted.escape_ascii().to_string());
             self.received.extend_from_slice(&buffer[..count]);
         }
+    }
+
+    /// Reads so many bytes more.
+    fn skip(&mut self, count: usize) {
+        let rest = count - self.received.len().min(count);
+        self.received.drain(..count - rest);
+        std::io::copy(&mut (&self.stream).take(rest as u64), &mut std::io::sink()).unwrap();
     }
 
     fn expect_end(&mut self) {

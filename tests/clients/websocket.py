@@ -6,6 +6,7 @@ import os
 import socket
 import struct
 import sys
+import tempfile
 
 from websockets.asyncio.client import connect
 from websockets.exceptions import ConnectionClosed, InvalidStatus
@@ -147,6 +148,22 @@ async def handshakes():
         if status == 426:
             assert "sec-websocket-version: 13" in answer and "upgrade: websocket" in answer, answer
             assert any(line.startswith("connection: ") and "upgrade" in line for line in answer), answer
+
+
+async def browser():
+    """Chromium tells the chat what it makes of the echo."""
+    with tempfile.TemporaryDirectory(ignore_cleanup_errors=True) as profile:
+        async with client("/chat") as peer:
+            flags = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", "--no-proxy-server", "--remote-debugging-port=0"]
+            chromium = await asyncio.create_subprocess_exec(
+                "chromium", *flags, f"--user-data-dir={profile}", f"http://{HOST}:{PORT}/#report",
+                stdout=asyncio.subprocess.DEVNULL, stderr=asyncio.subprocess.DEVNULL,
+            )
+            try:
+                assert await peer.recv() == "echo right, closed 3000 clean"
+            finally:
+                chromium.kill()
+                await chromium.wait()
 
 
 async def violations():

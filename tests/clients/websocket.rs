@@ -1,6 +1,6 @@
 //! The example `websocket`, with Python's websockets and in Chromium.
 
-use std::{fs, path::Path, process};
+use std::path::Path;
 
 use midge_tests::server::Server;
 
@@ -43,16 +43,7 @@ fn frames_that_are_wrong() {
 
 #[test]
 fn a_browser_connects() {
-    let server = Server::start_with("websocket", ["--workers", "2"]).unwrap();
-    let profile = std::env::temp_dir().join(format!("midge-chromium-{}", process::id()));
-    let (data, url) = (format!("--user-data-dir={}", profile.display()), format!("http://{}/", server.address()));
-    let given = ["--headless=new", "--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage", &data];
-    // It waits for what is on its way, and prints the page when its own time is over.
-    let output = run("chromium", given.into_iter().chain(["--virtual-time-budget=20000", "--dump-dom", &url]));
-    let _ = fs::remove_dir_all(profile);
-    let page = printed("chromium", output);
-    assert!(page.contains("<title>WebSocket: echo right, closed 3000 clean</title>"), "{page}");
-    assert!(page.contains("<li>(connected)</li>"), "{page}");
+    case("browser");
 }
 
 fn case(name: &str) {

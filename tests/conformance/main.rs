@@ -15,6 +15,8 @@ mod checklist;
 mod exchange;
 mod outcome;
 mod self_test;
+#[cfg(feature = "tls")]
+mod tunnel;
 
 use std::fmt::Write;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -35,8 +37,28 @@ const THREADS: usize = 8;
 
 #[test]
 fn every_row_is_answered_as_wanted() {
+    check_all(&Target::new());
+}
+
+/// The same over TLS: what is under HTTP changes nothing of it.
+#[cfg(feature = "tls")]
+#[test]
+fn every_row_is_answered_as_wanted_over_tls() {
+    let directory = std::env::temp_dir().join(format!("midge-conformance-{}", std::process::id()));
+    std::fs::create_dir_all(&directory).unwrap();
+    let [cert, key] = ["cert.pem", "key.pem"].map(|file| directory.join(file));
+    let made = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    std::fs::write(&cert, made.cert.pem()).unwrap();
+    std::fs::write(&key, made.signing_key.serialize_pem()).unwrap();
+    let flags = ["--cert".as_ref(), cert.as_os_str(), "--key".as_ref(), key.as_os_str()];
+    let server = Server::start_with("conformance", flags).unwrap();
+    std::fs::remove_dir_all(directory).unwrap();
+    let address = tunnel::open(server.address(), made.cert.der().clone());
+    check_all(&Target { address, server: Some(server) });
+}
+
+fn check_all(target: &Target) {
     let rows = checklist::parse(CHECKLIST).unwrap();
-    let target = Target::new();
     let next = AtomicUsize::new(0);
     let failures = Mutex::new(Vec::new());
     thread::scope(|scope| {

@@ -49,6 +49,8 @@ mod client;
 mod clock;
 mod connections;
 mod error;
+#[cfg(feature = "files")]
+pub mod files;
 mod io;
 mod listener;
 mod outbound;

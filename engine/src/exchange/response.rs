@@ -326,6 +326,55 @@ impl BodyStream<'_> {
         if rest.is_empty() { Ok(()) } else { write_all(self.exchange, rest).await }
     }
 
+    /// Lets `read` put bytes where they go out from, with no copy between: into the room that there is, at least one byte. Waits while
+    /// there is none. Gives what `read` gave, which is how many bytes it put there (0 are fine), or its error.
+    ///
+    /// ```
+    /// # use midge::{testing, Failure, Request, Response};
+    /// # let mut scratch = testing::Scratch::new();
+    /// # let handler =
+    /// async |_request: Request<'_>, response: Response<'_>| {
+    ///     let mut file: &[u8] = b"anything that can be read";
+    ///     let mut body = response.status(200).length(file.len() as u64).stream().await?;
+    ///     while !file.is_empty() {
+    ///         body.write_with(|space| {
+    ///             let (bytes, rest) = file.split_at(file.len().min(space.len()));
+    ///             space[..bytes.len()].copy_from_slice(bytes);
+    ///             file = rest;
+    ///             Ok::<_, Failure>(bytes.len())
+    ///         })
+    ///         .await??;
+    ///     }
+    ///     body.finish().await
+    /// }
+    /// # ;
+    /// # let answer = testing::call(&handler, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut scratch)?;
+    /// # assert_eq!(answer.body(), b"anything that can be read");
+    /// # Ok::<(), testing::CallError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// The declared length is written already. What `read` says is inside.
+    pub async fn write_with<E>(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<Result<usize, E>, Failure> {
+        if self.trailers {
+            return Err(ResponseError::Twice.into());
+        }
+        let exchange = self.exchange;
+        room(exchange, || Ok(!exchange.output.try_borrow_mut().map_err(|_| BUSY)?.space()?.is_empty())).await?;
+        let mut output = exchange.output.try_borrow_mut().map_err(|_| BUSY)?;
+        let space = output.space()?;
+        let most = space.len();
+        let result = read(space).map(|count| count.min(most));
+        if let Ok(count) = result {
+            output.filled(count);
+        }
+        Ok(result)
+    }
+
     /// Sends what was written so far, and waits until it went out.
     ///
     /// # Errors

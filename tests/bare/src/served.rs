@@ -159,7 +159,12 @@ async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<
         }
         "/length" => {
             let mut body = response.status(200).length(6).stream().await?;
-            body.write("length").await?;
+            body.write("leng").await?;
+            let put = body.write_with(|space| {
+                space.copy_from_slice(b"th");
+                Ok::<_, Failure>(2)
+            });
+            holds(put.await?? == 2)?;
             body.finish().await
         }
         "/upgrade" => upgrade(response).await,

@@ -38,6 +38,70 @@ impl Output<'_> {
         Ok(written)
     }
 
+    /// Where the next bytes of the body may be put, for [`Output::filled`] to take in: none while there is no room.
+    pub(crate) fn space(&mut self) -> Result<&mut [u8], ResponseError> {
+        let free = self.buffer.len().saturating_sub(self.state.end);
+        let room = match self.state.stage {
+            Stage::Body(Delimiter::Length(0) | Delimiter::Nothing(Some(0))) => return Err(ResponseError::Length),
+            Stage::Body(Delimiter::Length(left) | Delimiter::Nothing(Some(left))) => {
+                free.min(usize::try_from(left).unwrap_or(usize::MAX))
+            }
+            Stage::Body(Delimiter::Nothing(None) | Delimiter::End) => free,
+            Stage::Body(Delimiter::Chunked(open)) => {
+                let room = self.room_in_chunk(open);
+                if room == 0 {
+                    self.close_chunk();
+                }
+                room
+            }
+            Stage::Raw | Stage::Fresh | Stage::Prepared | Stage::Head | Stage::Done => {
+                return Err(ResponseError::Twice);
+            }
+        };
+        let start = match self.state.stage {
+            Stage::Body(Delimiter::Chunked(None)) if room > 0 => self.state.end + CHUNK_HEAD,
+            _ => self.state.end,
+        };
+        Ok(self.buffer.get_mut(start..start + room).unwrap_or_default())
+    }
+
+    /// Takes in the first `count` bytes of [`Output::space`].
+    pub(crate) fn filled(&mut self, count: usize) {
+        let moved = count as u64;
+        match &mut self.state.stage {
+            // They stand where the next ones will be put.
+            Stage::Body(Delimiter::Nothing(left)) => *left = left.map(|left| left.saturating_sub(moved)),
+            Stage::Body(Delimiter::Chunked(open)) => {
+                if open.is_none() && count > 0 {
+                    *open = Some(self.state.end);
+                    self.put(b"0000\r\n");
+                }
+                self.state.end += count;
+            }
+            Stage::Body(Delimiter::Length(left)) => {
+                *left = left.saturating_sub(moved);
+                self.state.end += count;
+                self.state.committed = self.state.end;
+            }
+            _ => {
+                self.state.end += count;
+                self.state.committed = self.state.end;
+            }
+        }
+    }
+
+    /// Bytes that the open chunk, or a new one, has room for.
+    fn room_in_chunk(&self, open: Option<usize>) -> usize {
+        let free = self.buffer.len().saturating_sub(self.state.end);
+        match open {
+            Some(start) => {
+                let chunk = self.state.end.saturating_sub(start + CHUNK_HEAD);
+                free.saturating_sub(CHUNK_RESERVE).min(MAX_CHUNK.saturating_sub(chunk))
+            }
+            None => free.saturating_sub(CHUNK_HEAD + CHUNK_RESERVE).min(MAX_CHUNK),
+        }
+    }
+
     /// Writes into the open chunk, or opens one. It is closed, and may go out, when the buffer is full or flushed.
     fn write_chunk(&mut self, open: Option<usize>, bytes: &[u8]) -> usize {
         let mut start = open;

@@ -278,18 +278,6 @@ impl Output<'_> {
         self.put(b"\r\n");
     }
 
-    /// Offers to change to another protocol.
-    pub(crate) fn offer_upgrade(&mut self, protocol: &[u8]) {
-        if !is_value(protocol) {
-            return self.fault(ResponseError::FieldValue);
-        }
-        if self.state.form.wire {
-            self.lines(b"connection: upgrade\r\nupgrade: ");
-            self.lines(protocol);
-            self.lines(b"\r\n");
-        }
-    }
-
     /// Declares the length of the body that will be written.
     pub(crate) fn declare(&mut self, length: u64) {
         self.state.fields.length = Some(length);

@@ -1,4 +1,4 @@
-//! What handlers around the one that answers add to its answer, and are told of it.
+//! What handlers around the one that answers add to its answer, and are told of it; and the field that offers an upgrade.
 
 use core::fmt;
 
@@ -16,6 +16,18 @@ use crate::{
 };
 
 impl Output<'_> {
+    /// Offers to change to another protocol.
+    pub(crate) fn offer_upgrade(&mut self, protocol: &[u8]) {
+        if !is_value(protocol) {
+            return self.fault(ResponseError::FieldValue);
+        }
+        if self.state.form.wire {
+            self.lines(b"connection: upgrade\r\nupgrade: ");
+            self.lines(protocol);
+            self.lines(b"\r\n");
+        }
+    }
+
     /// Writes the status line, and behind it the fields that were added before.
     #[cold]
     pub(super) fn begin_prepared(&mut self, status: Option<Status>) {
