@@ -16,6 +16,8 @@ pub(crate) struct Link {
     endpoint: Endpoint,
     pub(crate) api: Api,
     stream: RefCell<Option<TcpStream>>,
+    /// Where an answer's fields are noted.
+    table: RefCell<[Field; FIELDS]>,
     /// What the thread is doing: a panic is reported accordingly.
     pub(crate) stage: Cell<Stage>,
     /// The message of its thread's last panic.
@@ -52,6 +54,7 @@ impl Link {
             endpoint,
             api,
             stream: RefCell::new(None),
+            table: RefCell::new([Field::EMPTY; FIELDS]),
             stage: Cell::new(Stage::Init),
             panic: RefCell::new(Message::new()),
         }
@@ -106,8 +109,9 @@ impl Link {
         head: &mut dyn FnMut(&AnswerHead<'_>),
     ) -> Result<Received, Lost> {
         let mut stream = self.stream.try_borrow_mut().map_err(|_| Lost::busy())?;
+        let mut table = self.table.try_borrow_mut().map_err(|_| Lost::busy())?;
         let Some(open) = &mut *stream else { return Err(Lost::busy()) };
-        let (received, keep) = receive(open, buffer, limit, head)?;
+        let (received, keep) = receive(open, &mut *table, buffer, limit, head)?;
         if !keep {
             *stream = None;
         }
@@ -174,16 +178,17 @@ impl From<AnswerError> for Lost {
 /// Reads one final answer: its body stands behind its head, without framing. Gives whether the connection is kept.
 fn receive(
     stream: &mut impl Read,
+    table: &mut [Field],
     buffer: &mut [u8],
     limit: usize,
     note: &mut dyn FnMut(&AnswerHead<'_>),
 ) -> Result<(Received, bool), Lost> {
-    let mut table = [Field::EMPTY; FIELDS];
     let mut filled = 0;
     let (status, framing, keep, start) = loop {
         let count = read(stream, buffer.get_mut(filled..).unwrap_or_default());
         let count = count.map_err(|error| if filled == 0 { Lost::BeforeAnswer(error) } else { Lost::Within(error) })?;
-        let line_ended = buffer.get(filled..filled + count).is_some_and(|new| new.contains(&b'\n'));
+        // The first bytes are looked at in any case: nearly always they are all.
+        let line_ended = filled == 0 || buffer.get(filled..filled + count).is_some_and(|new| new.contains(&b'\n'));
         filled += count;
         if !line_ended && filled < LIMITS.head_bytes as usize {
             continue;
@@ -191,7 +196,7 @@ fn receive(
         let mut interims = 0;
         let head = loop {
             let bytes = buffer.get(interims..filled).unwrap_or_default();
-            match AnswerHead::parse(bytes, &mut table, false, &LIMITS)? {
+            match AnswerHead::parse(bytes, table, false, &LIMITS)? {
                 Some(head) if head.status().is_interim() => interims += head.len(),
                 Some(head) => {
                     note(&head);
@@ -272,7 +277,8 @@ const LIMITS: Limits = Limits { body_bytes: u64::MAX, ..Limits::DEFAULT };
 mod tests {
     use std::io::{self, Read};
 
-    use super::{Lost, Received, receive};
+    use super::{FIELDS, Lost, Received, receive};
+    use midge::Field;
 
     /// Gives its bytes in pieces that end at `cuts`, and then the end of the stream.
     struct Pieces<'b> {
@@ -295,7 +301,7 @@ mod tests {
     fn read(bytes: &[u8], cuts: &[usize], limit: usize) -> Result<(u16, Vec<u8>, bool, bool), Lost> {
         let mut stream = Pieces { bytes, at: 0, cuts: cuts.to_vec() };
         let mut buffer = [0; 512];
-        let (received, keep) = receive(&mut stream, &mut buffer, limit, &mut |_| {})?;
+        let (received, keep) = receive(&mut stream, &mut [Field::EMPTY; FIELDS], &mut buffer, limit, &mut |_| {})?;
         let Received { status, start, length, too_large } = received;
         Ok((status, buffer[start..start + length].to_vec(), too_large, keep))
     }
