@@ -11,5 +11,6 @@ mod errors;
 mod fake;
 mod invocations;
 mod processes;
+mod same;
 mod setting_up;
 mod streaming;
