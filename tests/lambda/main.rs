@@ -14,3 +14,4 @@ mod processes;
 mod same;
 mod setting_up;
 mod streaming;
+mod tokio;

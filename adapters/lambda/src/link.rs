@@ -4,18 +4,19 @@ use std::{
     cell::{Cell, RefCell},
     io::{self, Read, Write as _},
     net::TcpStream,
+    sync::Arc,
 };
 
 use midge::{AnswerBody, AnswerError, AnswerHead, AnswerPiece, Field, Limits};
 
-use crate::{Error, api::Api, endpoint::Endpoint, panic::Message};
+use crate::{Error, api::Api, endpoint::Endpoint, panic::Message, wait::Wait};
 
 /// A keep-alive connection with blocking calls. It is opened when it is first needed, and again after it was closed.
 #[derive(Debug)]
 pub(crate) struct Link {
     endpoint: Endpoint,
     pub(crate) api: Api,
-    stream: RefCell<Option<TcpStream>>,
+    stream: RefCell<Option<Arc<TcpStream>>>,
     /// Where an answer's fields are noted.
     table: RefCell<[Field; FIELDS]>,
     /// What the thread is doing: a panic is reported accordingly.
@@ -74,19 +75,47 @@ impl Link {
         limit: usize,
         mut head: impl FnMut(&AnswerHead<'_>),
     ) -> Result<Received, Error> {
-        let mut failed = false;
+        let mut again = true;
         loop {
             let answered = self.send(request).and_then(|()| self.receive(buffer, limit, &mut head));
-            match answered {
-                Err(Lost::BeforeAnswer(_)) if !failed => {
-                    failed = true;
-                    self.close();
-                }
-                Err(lost) => {
-                    self.close();
-                    return Err(lost.into());
-                }
-                Ok(received) => return Ok(received),
+            if let Some(done) = self.judged(answered, &mut again) {
+                return done;
+            }
+        }
+    }
+
+    /// The same for an answer that may be long in coming: until it comes, it is `wait` who waits.
+    pub(crate) async fn ask_and_wait(
+        &self,
+        wait: &impl Wait,
+        request: &[u8],
+        buffer: &mut [u8],
+        limit: usize,
+        mut head: impl FnMut(&AnswerHead<'_>),
+    ) -> Result<Received, Error> {
+        let mut again = true;
+        loop {
+            let sent = self.send(request);
+            let stream = self.stream.try_borrow().ok().and_then(|stream| stream.clone());
+            if let (Ok(()), Some(stream)) = (&sent, stream) {
+                wait.readable(stream).await;
+            }
+            let answered = sent.and_then(|()| self.receive(buffer, limit, &mut head));
+            if let Some(done) = self.judged(answered, &mut again) {
+                return done;
+            }
+        }
+    }
+
+    /// What came of a request; `None` if it is to be sent once more, which `again` allows.
+    fn judged(&self, answered: Result<Received, Lost>, again: &mut bool) -> Option<Result<Received, Error>> {
+        match answered {
+            Ok(received) => Some(Ok(received)),
+            Err(lost) => {
+                self.close();
+                let is_fresh = matches!(lost, Lost::BeforeAnswer(_)) && *again;
+                *again = false;
+                if is_fresh { None } else { Some(Err(lost.into())) }
             }
         }
     }
@@ -96,9 +125,9 @@ impl Link {
         let mut stream = self.stream.try_borrow_mut().map_err(|_| Lost::busy())?;
         let stream = match &mut *stream {
             Some(stream) => stream,
-            none => none.insert(self.connect().map_err(Lost::BeforeAnswer)?),
+            none => none.insert(Arc::new(self.connect().map_err(Lost::BeforeAnswer)?)),
         };
-        stream.write_all(bytes).map_err(Lost::BeforeAnswer)
+        (&**stream).write_all(bytes).map_err(Lost::BeforeAnswer)
     }
 
     /// Reads an answer.
@@ -111,7 +140,7 @@ impl Link {
         let mut stream = self.stream.try_borrow_mut().map_err(|_| Lost::busy())?;
         let mut table = self.table.try_borrow_mut().map_err(|_| Lost::busy())?;
         let Some(open) = &mut *stream else { return Err(Lost::busy()) };
-        let (received, keep) = receive(open, &mut *table, buffer, limit, head)?;
+        let (received, keep) = receive(&mut &**open, &mut *table, buffer, limit, head)?;
         if !keep {
             *stream = None;
         }

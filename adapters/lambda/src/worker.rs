@@ -9,7 +9,6 @@ use std::{
     rc::Rc,
     str,
     task::Poll,
-    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -28,6 +27,7 @@ use crate::{
     region::{EVENT_ROOM, MAX_ANSWER, MAX_EVENT, Region},
     stream::Stream,
     timer::Timer,
+    wait::Wait,
 };
 
 /// What a runtime was told about all of its invocations.
@@ -82,15 +82,15 @@ impl Worker {
     }
 
     /// Serves events until that can't go on.
-    pub(crate) async fn run<H: Handler, T: Timer>(mut self, handler: &H, timer: &T) -> Error {
+    pub(crate) async fn run<H: Handler, T: Wait>(mut self, handler: &H, timer: &T) -> Error {
         match self.serve(handler, timer).await {
             Err(error) => error,
         }
     }
 
-    async fn serve<H: Handler, T: Timer>(&mut self, handler: &H, timer: &T) -> Result<Infallible, Error> {
+    async fn serve<H: Handler, T: Wait>(&mut self, handler: &H, timer: &T) -> Result<Infallible, Error> {
         loop {
-            let received = self.next()?;
+            let received = self.next(timer).await?;
             let event = EVENT_ROOM + received.start;
             let used = if received.too_large {
                 let text = format_args!("the event is larger than {MAX_EVENT} bytes");
@@ -105,7 +105,7 @@ impl Worker {
     }
 
     /// Waits for the next event: it stands in the region then, behind [`EVENT_ROOM`].
-    fn next(&mut self) -> Result<Received, Error> {
+    async fn next(&mut self, wait: &impl Wait) -> Result<Received, Error> {
         let mut pause = FIRST_PAUSE;
         loop {
             let (input, ..) = self.region.parts();
@@ -115,19 +115,15 @@ impl Worker {
                     note(invocation, head, margin);
                 }
             };
-            let received = self.link.ask(
-                self.link.api.next(),
-                input.get_mut(EVENT_ROOM..).unwrap_or_default(),
-                MAX_EVENT,
-                note,
-            )?;
+            let place = input.get_mut(EVENT_ROOM..).unwrap_or_default();
+            let received = self.link.ask_and_wait(wait, self.link.api.next(), place, MAX_EVENT, note).await?;
             match received.status {
                 200 if self.invocation().request_id.is_empty() => {
                     return Err(Error::Field("Lambda-Runtime-Aws-Request-Id"));
                 }
                 200 => return Ok(received),
                 204 => {
-                    thread::sleep(pause);
+                    wait.pause(pause).await;
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
                 status => return Err(Error::Refused { what: "GET /runtime/invocation/next", status }),
