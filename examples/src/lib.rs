@@ -3,5 +3,6 @@
 pub mod cli;
 pub mod conformance;
 pub mod hello;
+pub mod proxy;
 pub mod shared;
 pub mod stream;

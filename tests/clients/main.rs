@@ -13,5 +13,6 @@
 mod curl;
 mod hyper;
 mod program;
+mod proxy;
 mod scripts;
 mod wrk;
