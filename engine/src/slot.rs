@@ -6,8 +6,6 @@ use core::{
     fmt,
 };
 
-use heapless::Vec;
-
 use crate::{
     exchange::ExchangeState,
     http1::{fields::Field, head::Seen},
@@ -68,9 +66,8 @@ impl fmt::Debug for Slot<'_> {
 /// # drop(second);
 /// ```
 pub struct SlotPool<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> {
+    /// One that is borrowed is taken.
     memory: [RefCell<Memory<INPUT, OUTPUT, FIELDS>>; SLOTS],
-    /// Indices of the free ones; the one given back last is taken first, since its memory is warm.
-    free: RefCell<Vec<usize, SLOTS>>,
 }
 
 struct Memory<const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> {
@@ -86,20 +83,21 @@ impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: 
     #[must_use]
     pub fn new() -> Self {
         let memory = || Memory { input: [0; INPUT], output: [0; OUTPUT], fields: [Field::EMPTY; FIELDS] };
-        Self { memory: array::from_fn(|_| RefCell::new(memory())), free: RefCell::new((0..SLOTS).collect()) }
+        Self { memory: array::from_fn(|_| RefCell::new(memory())) }
     }
 
     /// Takes a free slot; `None` while there is none. Dropping it gives it back.
+    ///
+    /// It looks for the first that is free: those that were used before are used again, since their memory is warm.
     pub fn take(&self) -> Option<PooledSlot<'_, SLOTS, INPUT, OUTPUT, FIELDS>> {
-        let index = self.free.try_borrow_mut().ok()?.pop()?;
-        let memory = self.memory.get(index)?.try_borrow_mut().ok()?;
-        Some(PooledSlot { memory, back: Back { pool: self, index } })
+        let memory = self.memory.iter().find_map(|memory| memory.try_borrow_mut().ok())?;
+        Some(PooledSlot { memory })
     }
 
     /// Number of free slots.
     #[must_use]
     pub fn free(&self) -> usize {
-        self.free.try_borrow().map_or(0, |free| free.len())
+        self.memory.iter().filter(|memory| memory.try_borrow_mut().is_ok()).count()
     }
 }
 
@@ -122,9 +120,6 @@ impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: 
 /// A slot taken from a [`SlotPool`].
 pub struct PooledSlot<'p, const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> {
     memory: RefMut<'p, Memory<INPUT, OUTPUT, FIELDS>>,
-    // Dropped after `memory`, so that a slot that is free again isn't borrowed any more.
-    #[expect(dead_code, reason = "gives the slot back when it is dropped")]
-    back: Back<'p, SLOTS, INPUT, OUTPUT, FIELDS>,
 }
 
 impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize>
@@ -142,21 +137,5 @@ impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: 
 {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("PooledSlot").finish_non_exhaustive()
-    }
-}
-
-struct Back<'p, const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> {
-    pool: &'p SlotPool<SLOTS, INPUT, OUTPUT, FIELDS>,
-    index: usize,
-}
-
-impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> Drop
-    for Back<'_, SLOTS, INPUT, OUTPUT, FIELDS>
-{
-    fn drop(&mut self) {
-        if let Ok(mut free) = self.pool.free.try_borrow_mut() {
-            // There is room: the index came from there.
-            let _ = free.push(self.index);
-        }
     }
 }

@@ -11,5 +11,7 @@ mod errors;
 mod fake;
 mod invocations;
 mod processes;
+mod same;
 mod setting_up;
 mod streaming;
+mod tokio;

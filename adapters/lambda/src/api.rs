@@ -1,6 +1,6 @@
 //! The requests that the Runtime API is sent, byte for byte.
 
-use std::{fmt::Write as _, ops::Range};
+use std::ops::Range;
 
 use crate::{endpoint::Endpoint, text::Text};
 
@@ -21,7 +21,7 @@ pub(crate) struct Api {
 pub(crate) struct Post<'p> {
     pub(crate) what: What<'p>,
     /// Echoed where the platform gave one.
-    pub(crate) invocation_id: Option<&'p str>,
+    pub(crate) invocation_id: Option<&'p [u8]>,
     /// Its `Content-Length`; chunked without.
     pub(crate) length: Option<usize>,
 }
@@ -126,14 +126,13 @@ impl Api {
         }
         if let Some(id) = post.invocation_id {
             head.push(b"lambda-runtime-invocation-id: ");
-            head.push(id.as_bytes());
+            head.push(id);
             head.push(b"\r\n");
         }
         match post.length {
             Some(length) => {
                 head.push(b"content-type: application/json\r\ncontent-length: ");
-                // Writing into memory doesn't fail.
-                let _ = write!(head, "{length}");
+                head.push_number(length);
                 head.push(b"\r\n\r\n");
             }
             None => head.push(STREAMED),
@@ -167,7 +166,7 @@ mod tests {
     #[test]
     fn a_head_stands_right_before_its_body() {
         let mut place = [b'-'; HEAD_ROOM];
-        let post = Post { what: What::Response("id-1"), invocation_id: Some("inv-2"), length: Some(12) };
+        let post = Post { what: What::Response("id-1"), invocation_id: Some(b"inv-2"), length: Some(12) };
         let start = api().post_before(&post, &mut place);
         let version = env!("CARGO_PKG_VERSION");
         let expected = format!(

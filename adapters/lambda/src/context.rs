@@ -46,7 +46,7 @@ impl Context {
     /// The function's ARN, with the version or alias that was invoked; empty where an emulator gives none.
     #[must_use]
     pub fn invoked_function_arn(&self) -> &str {
-        &self.0.function_arn
+        text(&self.0.function_arn)
     }
 
     /// The X-Ray trace header.
@@ -54,25 +54,25 @@ impl Context {
     /// `_X_AMZN_TRACE_ID` is not set in the environment: changing it while other threads read it is undefined behaviour.
     #[must_use]
     pub fn trace_id(&self) -> Option<&str> {
-        present(&self.0.trace_id)
+        present(text(&self.0.trace_id))
     }
 
     /// The tenant, of a function with tenant isolation.
     #[must_use]
     pub fn tenant_id(&self) -> Option<&str> {
-        present(&self.0.tenant_id)
+        present(text(&self.0.tenant_id))
     }
 
     /// What the AWS Mobile SDK says of its client, as JSON.
     #[must_use]
     pub fn client_context(&self) -> Option<&str> {
-        present(&self.0.client_context)
+        present(text(&self.0.client_context))
     }
 
     /// The Amazon Cognito identity that invoked the function, as JSON.
     #[must_use]
     pub fn cognito_identity(&self) -> Option<&str> {
-        present(&self.0.cognito_identity)
+        present(text(&self.0.cognito_identity))
     }
 
     /// How long until the platform ends the invocation; `None` where it doesn't tell.
@@ -85,7 +85,7 @@ impl Context {
     /// has none.
     #[must_use]
     pub fn request_context(&self) -> &str {
-        str::from_utf8(&self.0.request_context).unwrap_or_default()
+        text(&self.0.request_context)
     }
 
     /// The whole event as it came; `None` unless [`Runtime::keep_event`](crate::Runtime::keep_event) asked for a copy of it.
@@ -109,13 +109,13 @@ impl fmt::Debug for Context {
 #[derive(Default)]
 pub(crate) struct Invocation {
     pub(crate) request_id: String,
-    /// Has to be echoed where it is given.
-    pub(crate) invocation_id: String,
-    pub(crate) function_arn: String,
-    pub(crate) trace_id: String,
-    pub(crate) tenant_id: String,
-    pub(crate) client_context: String,
-    pub(crate) cognito_identity: String,
+    /// Has to be echoed where it is given. This and what follows are fields' values as they came.
+    pub(crate) invocation_id: Vec<u8>,
+    pub(crate) function_arn: Vec<u8>,
+    pub(crate) trace_id: Vec<u8>,
+    pub(crate) tenant_id: Vec<u8>,
+    pub(crate) client_context: Vec<u8>,
+    pub(crate) cognito_identity: Vec<u8>,
     /// When the platform ends it.
     pub(crate) deadline: Option<Instant>,
     /// When its handler is dropped.
@@ -126,27 +126,32 @@ pub(crate) struct Invocation {
 
 impl Invocation {
     pub(crate) fn clear(&mut self) {
+        self.request_id.clear();
         let texts = [
-            &mut self.request_id,
             &mut self.invocation_id,
             &mut self.function_arn,
             &mut self.trace_id,
             &mut self.tenant_id,
             &mut self.client_context,
             &mut self.cognito_identity,
+            &mut self.request_context,
+            &mut self.event,
         ];
         for text in texts {
             text.clear();
         }
         (self.deadline, self.handler_deadline) = (None, None);
-        self.request_context.clear();
-        self.event.clear();
     }
 
     /// What the platform wants echoed, if it gave one.
-    pub(crate) fn invocation_id(&self) -> Option<&str> {
-        present(&self.invocation_id)
+    pub(crate) fn invocation_id(&self) -> Option<&[u8]> {
+        if self.invocation_id.is_empty() { None } else { Some(&self.invocation_id) }
     }
+}
+
+/// A field's value as text: nothing that the platform sends is anything else. Looked at when it is asked for, and not before.
+fn text(value: &[u8]) -> &str {
+    str::from_utf8(value).unwrap_or_default()
 }
 
 /// An empty value counts as absent.

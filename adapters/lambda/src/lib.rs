@@ -76,6 +76,7 @@ mod signals;
 mod stream;
 mod text;
 mod timer;
+mod wait;
 mod worker;
 
 use std::{

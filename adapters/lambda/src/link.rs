@@ -4,18 +4,21 @@ use std::{
     cell::{Cell, RefCell},
     io::{self, Read, Write as _},
     net::TcpStream,
+    sync::Arc,
 };
 
 use midge::{AnswerBody, AnswerError, AnswerHead, AnswerPiece, Field, Limits};
 
-use crate::{Error, api::Api, endpoint::Endpoint, panic::Message};
+use crate::{Error, api::Api, endpoint::Endpoint, panic::Message, wait::Wait};
 
 /// A keep-alive connection with blocking calls. It is opened when it is first needed, and again after it was closed.
 #[derive(Debug)]
 pub(crate) struct Link {
     endpoint: Endpoint,
     pub(crate) api: Api,
-    stream: RefCell<Option<TcpStream>>,
+    stream: RefCell<Option<Arc<TcpStream>>>,
+    /// Where an answer's fields are noted.
+    table: RefCell<[Field; FIELDS]>,
     /// What the thread is doing: a panic is reported accordingly.
     pub(crate) stage: Cell<Stage>,
     /// The message of its thread's last panic.
@@ -52,6 +55,7 @@ impl Link {
             endpoint,
             api,
             stream: RefCell::new(None),
+            table: RefCell::new([Field::EMPTY; FIELDS]),
             stage: Cell::new(Stage::Init),
             panic: RefCell::new(Message::new()),
         }
@@ -71,19 +75,47 @@ impl Link {
         limit: usize,
         mut head: impl FnMut(&AnswerHead<'_>),
     ) -> Result<Received, Error> {
-        let mut failed = false;
+        let mut again = true;
         loop {
             let answered = self.send(request).and_then(|()| self.receive(buffer, limit, &mut head));
-            match answered {
-                Err(Lost::BeforeAnswer(_)) if !failed => {
-                    failed = true;
-                    self.close();
-                }
-                Err(lost) => {
-                    self.close();
-                    return Err(lost.into());
-                }
-                Ok(received) => return Ok(received),
+            if let Some(done) = self.judged(answered, &mut again) {
+                return done;
+            }
+        }
+    }
+
+    /// The same for an answer that may be long in coming: until it comes, it is `wait` who waits.
+    pub(crate) async fn ask_and_wait(
+        &self,
+        wait: &impl Wait,
+        request: &[u8],
+        buffer: &mut [u8],
+        limit: usize,
+        mut head: impl FnMut(&AnswerHead<'_>),
+    ) -> Result<Received, Error> {
+        let mut again = true;
+        loop {
+            let sent = self.send(request);
+            let stream = self.stream.try_borrow().ok().and_then(|stream| stream.clone());
+            if let (Ok(()), Some(stream)) = (&sent, stream) {
+                wait.readable(stream).await;
+            }
+            let answered = sent.and_then(|()| self.receive(buffer, limit, &mut head));
+            if let Some(done) = self.judged(answered, &mut again) {
+                return done;
+            }
+        }
+    }
+
+    /// What came of a request; `None` if it is to be sent once more, which `again` allows.
+    fn judged(&self, answered: Result<Received, Lost>, again: &mut bool) -> Option<Result<Received, Error>> {
+        match answered {
+            Ok(received) => Some(Ok(received)),
+            Err(lost) => {
+                self.close();
+                let is_fresh = matches!(lost, Lost::BeforeAnswer(_)) && *again;
+                *again = false;
+                if is_fresh { None } else { Some(Err(lost.into())) }
             }
         }
     }
@@ -93,9 +125,9 @@ impl Link {
         let mut stream = self.stream.try_borrow_mut().map_err(|_| Lost::busy())?;
         let stream = match &mut *stream {
             Some(stream) => stream,
-            none => none.insert(self.connect().map_err(Lost::BeforeAnswer)?),
+            none => none.insert(Arc::new(self.connect().map_err(Lost::BeforeAnswer)?)),
         };
-        stream.write_all(bytes).map_err(Lost::BeforeAnswer)
+        (&**stream).write_all(bytes).map_err(Lost::BeforeAnswer)
     }
 
     /// Reads an answer.
@@ -106,8 +138,9 @@ impl Link {
         head: &mut dyn FnMut(&AnswerHead<'_>),
     ) -> Result<Received, Lost> {
         let mut stream = self.stream.try_borrow_mut().map_err(|_| Lost::busy())?;
+        let mut table = self.table.try_borrow_mut().map_err(|_| Lost::busy())?;
         let Some(open) = &mut *stream else { return Err(Lost::busy()) };
-        let (received, keep) = receive(open, buffer, limit, head)?;
+        let (received, keep) = receive(&mut &**open, &mut *table, buffer, limit, head)?;
         if !keep {
             *stream = None;
         }
@@ -174,16 +207,17 @@ impl From<AnswerError> for Lost {
 /// Reads one final answer: its body stands behind its head, without framing. Gives whether the connection is kept.
 fn receive(
     stream: &mut impl Read,
+    table: &mut [Field],
     buffer: &mut [u8],
     limit: usize,
     note: &mut dyn FnMut(&AnswerHead<'_>),
 ) -> Result<(Received, bool), Lost> {
-    let mut table = [Field::EMPTY; FIELDS];
     let mut filled = 0;
     let (status, framing, keep, start) = loop {
         let count = read(stream, buffer.get_mut(filled..).unwrap_or_default());
         let count = count.map_err(|error| if filled == 0 { Lost::BeforeAnswer(error) } else { Lost::Within(error) })?;
-        let line_ended = buffer.get(filled..filled + count).is_some_and(|new| new.contains(&b'\n'));
+        // The first bytes are looked at in any case: nearly always they are all.
+        let line_ended = filled == 0 || buffer.get(filled..filled + count).is_some_and(|new| new.contains(&b'\n'));
         filled += count;
         if !line_ended && filled < LIMITS.head_bytes as usize {
             continue;
@@ -191,7 +225,7 @@ fn receive(
         let mut interims = 0;
         let head = loop {
             let bytes = buffer.get(interims..filled).unwrap_or_default();
-            match AnswerHead::parse(bytes, &mut table, false, &LIMITS)? {
+            match AnswerHead::parse(bytes, table, false, &LIMITS)? {
                 Some(head) if head.status().is_interim() => interims += head.len(),
                 Some(head) => {
                     note(&head);
@@ -272,7 +306,8 @@ const LIMITS: Limits = Limits { body_bytes: u64::MAX, ..Limits::DEFAULT };
 mod tests {
     use std::io::{self, Read};
 
-    use super::{Lost, Received, receive};
+    use super::{FIELDS, Lost, Received, receive};
+    use midge::Field;
 
     /// Gives its bytes in pieces that end at `cuts`, and then the end of the stream.
     struct Pieces<'b> {
@@ -295,7 +330,7 @@ mod tests {
     fn read(bytes: &[u8], cuts: &[usize], limit: usize) -> Result<(u16, Vec<u8>, bool, bool), Lost> {
         let mut stream = Pieces { bytes, at: 0, cuts: cuts.to_vec() };
         let mut buffer = [0; 512];
-        let (received, keep) = receive(&mut stream, &mut buffer, limit, &mut |_| {})?;
+        let (received, keep) = receive(&mut stream, &mut [Field::EMPTY; FIELDS], &mut buffer, limit, &mut |_| {})?;
         let Received { status, start, length, too_large } = received;
         Ok((status, buffer[start..start + length].to_vec(), too_large, keep))
     }

@@ -39,7 +39,7 @@ pub(crate) fn install() {
 }
 
 /// Reports the panic that was noted on this thread.
-pub(crate) fn report(link: &Link, what: What<'_>, invocation_id: Option<&str>) -> Result<Received, Error> {
+pub(crate) fn report(link: &Link, what: What<'_>, invocation_id: Option<&[u8]>) -> Result<Received, Error> {
     let mut memory = [0; REPORT_BYTES];
     with_message(link, |message| post_error(link, what, ErrorKind::PANIC, invocation_id, message, &mut memory))
 }
@@ -57,7 +57,7 @@ pub(crate) fn post_error(
     link: &Link,
     what: What<'_>,
     kind: ErrorKind,
-    invocation_id: Option<&str>,
+    invocation_id: Option<&[u8]>,
     message: &dyn fmt::Display,
     memory: &mut [u8],
 ) -> Result<Received, Error> {

@@ -23,7 +23,8 @@ use crate::{
     link::Link,
     log,
     panic::{self, REPORT_BYTES},
-    timer::{Alarm, Parking, block_on},
+    timer::{Parking, block_on},
+    wait::Beside,
     worker::{Settings, Worker},
 };
 
@@ -49,8 +50,10 @@ pub fn run<H: Handler + Send + Sync + 'static>(handler: H) -> ExitCode {
 
 /// As [`run`], as a future: for handlers that need a runtime around them, such as those that use the AWS SDK on tokio.
 ///
-/// While it waits for the next invocation it blocks its thread, as the platform freezes the process then; while the handler waits, it
-/// doesn't. Spawned work goes on meanwhile on a runtime's other threads, if it has any.
+/// Neither the wait for the next invocation nor a handler's waiting blocks the thread: other tasks go on, also where there is one thread
+/// for all of them, as far as the platform lets the process run. (It freezes it between invocations.) Sending an answer and reading its receipt
+/// block for as long as that takes. Two threads of its own wait for the connection and for deadlines; `run` needs neither, and is
+/// the better choice where no runtime is.
 ///
 /// ```no_run
 /// # async fn hello(_: midge::Request<'_>, response: midge::Response<'_>) -> Result<midge::Sent, midge::Failure> {
@@ -207,7 +210,7 @@ impl Runtime {
     pub async fn serve<H: Handler>(self, handler: H) -> Result<Infallible, Error> {
         panic::install();
         let Started { link, settings, .. } = self.start(|| Ok::<(), Infallible>(()))?.0;
-        Err(Worker::new(link, settings).run(&handler, &Alarm::default()).await)
+        Err(Worker::new(link, settings).run(&handler, &Beside::default()).await)
     }
 
     fn try_run<H, E>(self, init: impl FnOnce() -> Result<H, E>) -> Result<Infallible, Error>

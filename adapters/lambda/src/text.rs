@@ -24,6 +24,20 @@ impl<'b> Text<'b> {
         }
     }
 
+    /// In decimal digits.
+    pub(crate) fn push_number(&mut self, number: usize) {
+        let (mut digits, mut rest) = ([b'0'; 20], number);
+        let mut length = 0;
+        for place in digits.iter_mut().rev() {
+            *place = b'0' + (rest % 10) as u8;
+            (rest, length) = (rest / 10, length + 1);
+            if rest == 0 {
+                break;
+            }
+        }
+        self.push(digits.get(20 - length..).unwrap_or_default());
+    }
+
     pub(crate) fn is_cut(&self) -> bool {
         self.cut
     }
@@ -82,7 +96,17 @@ pub(crate) fn error_document<'b>(buffer: &'b mut [u8], kind: &str, message: &dyn
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, reason = "a test that panics has failed, and says where")]
 mod tests {
-    use super::error_document;
+    use super::{Text, error_document};
+
+    #[test]
+    fn a_number_is_written_as_the_library_writes_it() {
+        for number in [0, 7, 10, 99, 1_000, 6_291_556, usize::MAX] {
+            let mut memory = [0; 20];
+            let mut text = Text::new(&mut memory);
+            text.push_number(number);
+            assert_eq!(text.as_bytes(), number.to_string().as_bytes());
+        }
+    }
 
     #[test]
     fn an_error_document_is_json_whatever_the_message() {

@@ -10,7 +10,6 @@ use std::{
     rc::Rc,
     str,
     task::Poll,
-    thread,
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
 
@@ -29,6 +28,7 @@ use crate::{
     region::{EVENT_ROOM, MAX_ANSWER, MAX_EVENT, Region},
     stream::Stream,
     timer::Timer,
+    wait::Wait,
 };
 
 /// What a runtime was told about all of its invocations.
@@ -83,15 +83,15 @@ impl Worker {
     }
 
     /// Serves events until that can't go on.
-    pub(crate) async fn run<H: Handler, T: Timer>(mut self, handler: &H, timer: &T) -> Error {
+    pub(crate) async fn run<H: Handler, T: Wait>(mut self, handler: &H, timer: &T) -> Error {
         match self.serve(handler, timer).await {
             Err(error) => error,
         }
     }
 
-    async fn serve<H: Handler, T: Timer>(&mut self, handler: &H, timer: &T) -> Result<Infallible, Error> {
+    async fn serve<H: Handler, T: Wait>(&mut self, handler: &H, timer: &T) -> Result<Infallible, Error> {
         loop {
-            let received = self.next()?;
+            let received = self.next(timer).await?;
             let event = EVENT_ROOM + received.start;
             let used = if received.too_large {
                 let text = format_args!("the event is larger than {MAX_EVENT} bytes");
@@ -106,7 +106,7 @@ impl Worker {
     }
 
     /// Waits for the next event: it stands in the region then, behind [`EVENT_ROOM`].
-    fn next(&mut self) -> Result<Received, Error> {
+    async fn next(&mut self, wait: &impl Wait) -> Result<Received, Error> {
         let mut pause = FIRST_PAUSE;
         loop {
             let (input, ..) = self.region.parts();
@@ -116,19 +116,15 @@ impl Worker {
                     note(invocation, head, margin);
                 }
             };
-            let received = self.link.ask(
-                self.link.api.next(),
-                input.get_mut(EVENT_ROOM..).unwrap_or_default(),
-                MAX_EVENT,
-                note,
-            )?;
+            let place = input.get_mut(EVENT_ROOM..).unwrap_or_default();
+            let received = self.link.ask_and_wait(wait, self.link.api.next(), place, MAX_EVENT, note).await?;
             match received.status {
                 200 if self.invocation().request_id.is_empty() => {
                     return Err(Error::Field("Lambda-Runtime-Aws-Request-Id"));
                 }
                 200 => return Ok(received),
                 204 => {
-                    thread::sleep(pause);
+                    wait.pause(pause).await;
                     pause = (pause * 2).min(LAST_PAUSE);
                 }
                 status => return Err(Error::Refused { what: "GET /runtime/invocation/next", status }),
@@ -262,21 +258,23 @@ fn emptied(last: &mut Option<Rc<Invocation>>) -> Option<&mut Invocation> {
 /// Takes in what the platform says of an invocation.
 fn note(invocation: &mut Invocation, head: &AnswerHead<'_>, margin: Duration) {
     invocation.clear();
-    for (name, value) in head.fields().iter() {
-        let Ok(value) = str::from_utf8(value) else { continue };
-        let is = |wanted: &str| name.eq_ignore_ascii_case(wanted);
+    for (name, value) in head.fields().bytes() {
         // The length first: it tells nearly all of them apart.
         let place = match name.len() {
-            29 if is("lambda-runtime-aws-request-id") && is_id(value) => &mut invocation.request_id,
-            28 if is("lambda-runtime-invocation-id") => &mut invocation.invocation_id,
-            35 if is("lambda-runtime-invoked-function-arn") => &mut invocation.function_arn,
-            23 if is("lambda-runtime-trace-id") => &mut invocation.trace_id,
-            29 if is("lambda-runtime-client-context") => &mut invocation.client_context,
-            31 if is("lambda-runtime-cognito-identity") => &mut invocation.cognito_identity,
-            28 if is("lambda-runtime-aws-tenant-id") => &mut invocation.tenant_id,
-            26 if is("lambda-runtime-deadline-ms") => {
-                let deadline = value.parse().ok().and_then(|millis| remaining(Duration::from_millis(millis)));
-                if let Some((now, left)) = deadline.map(|left| (Instant::now(), left)) {
+            29 if is(name, b"Lambda-Runtime-Aws-Request-Id") => {
+                invocation.request_id.clear();
+                invocation.request_id.push_str(id(value).unwrap_or_default());
+                continue;
+            }
+            28 if is(name, b"Lambda-Runtime-Invocation-Id") => &mut invocation.invocation_id,
+            35 if is(name, b"Lambda-Runtime-Invoked-Function-Arn") => &mut invocation.function_arn,
+            23 if is(name, b"Lambda-Runtime-Trace-Id") => &mut invocation.trace_id,
+            29 if is(name, b"Lambda-Runtime-Client-Context") => &mut invocation.client_context,
+            31 if is(name, b"Lambda-Runtime-Cognito-Identity") => &mut invocation.cognito_identity,
+            28 if is(name, b"Lambda-Runtime-Aws-Tenant-Id") => &mut invocation.tenant_id,
+            26 if is(name, b"Lambda-Runtime-Deadline-Ms") => {
+                let left = millis(value).and_then(|millis| remaining(Duration::from_millis(millis)));
+                if let Some((now, left)) = left.map(|left| (Instant::now(), left)) {
                     invocation.deadline = now.checked_add(left);
                     invocation.handler_deadline = now.checked_add(left - margin.min(left / 2));
                 }
@@ -285,8 +283,25 @@ fn note(invocation: &mut Invocation, head: &AnswerHead<'_>, margin: Duration) {
             _ => continue,
         };
         place.clear();
-        place.push_str(value);
+        place.extend_from_slice(value);
     }
+}
+
+/// Whether it is this name, in any case. As the platform writes it, it is told at once.
+#[inline]
+fn is<const N: usize>(name: &[u8], wanted: &[u8; N]) -> bool {
+    name == wanted || name.eq_ignore_ascii_case(wanted)
+}
+
+/// A number of decimal digits; none that has more than a time has.
+fn millis(value: &[u8]) -> Option<u64> {
+    let (mut number, mut digits) = (0_u64, true);
+    for byte in value {
+        let digit = byte.wrapping_sub(b'0');
+        digits &= digit < 10;
+        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
+    }
+    if digits && (1..=19).contains(&value.len()) { Some(number) } else { None }
 }
 
 /// The time that is left until `deadline`, since 1970. Emulators send deadlines that are past, or days away: those count as none.
@@ -295,10 +310,17 @@ fn remaining(deadline: Duration) -> Option<Duration> {
     deadline.checked_sub(now).filter(|left| !left.is_zero() && *left <= LONGEST)
 }
 
-/// Whether it can stand in a request target.
-fn is_id(value: &str) -> bool {
-    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~' | b':');
-    value.len() <= 256 && value.bytes().all(allowed)
+/// An id, if it can stand in a request target.
+fn id(value: &[u8]) -> Option<&str> {
+    // Without a branch, compilers look at many bytes at a time.
+    let allowed = |byte: u8| {
+        (byte | 0x20).wrapping_sub(b'a') < 26
+            || byte.wrapping_sub(b'-') <= b':' - b'-' && byte != b'/'
+            || byte == b'_'
+            || byte == b'~'
+    };
+    let is_id = value.len() <= 256 && value.iter().fold(true, |all, byte| all & allowed(*byte));
+    if is_id { str::from_utf8(value).ok() } else { None }
 }
 
 /// What an answer to a `POST` means for the loop.

@@ -2,6 +2,8 @@
 //!
 //! As strict as the request's side: what two readers could read differently is refused, and so is a coding that isn't read here.
 
+mod lines;
+
 use core::{error::Error, fmt};
 
 use super::{
@@ -92,9 +94,17 @@ impl<'b> AnswerHead<'b> {
         let Some(line) = status_line(window)? else { return more() };
         let cap = usize::from(limits.header_fields).min(table.len());
         let mut facts = Facts::new(line.version);
-        let note = |name: &[u8], value: &[u8], _| facts.note(name, value);
-        let read = fields::read::<8>(window, line.end, table.get_mut(..cap).unwrap_or_default(), note);
-        let Some(section) = read? else { return more() };
+        let (own, rest) = table
+            .get_mut(..cap)
+            .map_or((0, line.end), |table| lines::read(window, line.end, table, |name, value| facts.note(name, value)));
+        let (count, length) = if window.get(rest..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
+            (own, rest + 2)
+        } else {
+            let note = |name: &[u8], value: &[u8], _| facts.note(name, value);
+            let read = fields::read::<8>(window, rest, table.get_mut(own..cap).unwrap_or_default(), note);
+            let Some(section) = read? else { return more() };
+            (own + section.count, section.end)
+        };
         let table: &'b [Field] = table;
         let framing = framing(line.status, to_head, &facts)?;
         let persistent = match line.version {
@@ -103,10 +113,10 @@ impl<'b> AnswerHead<'b> {
         };
         Ok(Some(Self {
             status: line.status,
-            fields: Fields::new(bytes, table.get(..section.count).unwrap_or_default()),
+            fields: Fields::new(bytes, table.get(..count).unwrap_or_default()),
             framing,
             keep_alive: persistent && !facts.connection.close && framing != AnswerFraming::UntilEnd,
-            length: section.end,
+            length,
         }))
     }
 

@@ -125,6 +125,12 @@ impl<'a> Fields<'a> {
         self.table.iter().map(move |field| (field.name.text(bytes), field.value.of(bytes)))
     }
 
+    /// The same with the names as bytes: for those who only compare them, and whom text would cost a check.
+    pub fn bytes(&self) -> impl ExactSizeIterator<Item = (&'a [u8], &'a [u8])> + use<'a> {
+        let bytes = self.bytes;
+        self.table.iter().map(move |field| (field.name.of(bytes), field.value.of(bytes)))
+    }
+
     /// Number of fields.
     #[must_use]
     pub const fn len(&self) -> usize {

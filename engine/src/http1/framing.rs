@@ -201,20 +201,21 @@ impl Facts {
 
 /// `1*DIGIT`, and nothing else: no sign, no blank, no list.
 fn content_length(value: &[u8]) -> ContentLength {
-    if value.contains(&b',') {
-        return ContentLength::Repeated;
+    let (mut bytes, mut fits) = (0_u64, true);
+    for byte in value {
+        if !byte.is_ascii_digit() {
+            return if value.contains(&b',') { ContentLength::Repeated } else { ContentLength::Invalid };
+        }
+        match bytes.checked_mul(10).and_then(|tens| tens.checked_add(u64::from(byte - b'0'))) {
+            Some(next) => bytes = next,
+            None => fits = false,
+        }
     }
-    if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
-        return ContentLength::Invalid;
+    match value {
+        [] => ContentLength::Invalid,
+        _ if !fits => ContentLength::Overflow,
+        _ => ContentLength::Bytes(bytes),
     }
-    let mut bytes = 0_u64;
-    for digit in value {
-        let Some(next) = bytes.checked_mul(10).and_then(|tens| tens.checked_add(u64::from(digit - b'0'))) else {
-            return ContentLength::Overflow;
-        };
-        bytes = next;
-    }
-    ContentLength::Bytes(bytes)
 }
 
 fn transfer_encoding(value: &[u8]) -> TransferEncoding {

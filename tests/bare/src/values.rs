@@ -98,6 +98,7 @@ fn answers(checks: &mut Checks) {
     let Ok(Some(head)) = AnswerHead::parse(received, &mut table, false, &limits) else { return check!(checks, false) };
     check!(checks, head.status().code() == 202 && head.keep_alive() && head.len() == received.len() - 4);
     check!(checks, head.fields().len() == 1 && head.framing() == AnswerFraming::Length(4));
+    check!(checks, head.fields().bytes().eq([(&b"Content-Length"[..], &b"4"[..])]));
     let mut body = AnswerBody::new(head.framing());
     check!(checks, body.end_of_stream() == Err(AnswerError::Truncated));
     let piece = body.step(received.get(head.len()..).unwrap_or_default(), &limits);

@@ -1,6 +1,6 @@
 //! Writes JSON strings.
 
-use super::render::TooLarge;
+use super::{render::TooLarge, scan::plain};
 
 /// Bytes written from left to right into memory of a fixed size.
 pub(super) struct Writer<'o> {
@@ -75,6 +75,9 @@ impl Writer<'_> {
     /// Writes a field's value as the content of a JSON string. One that is not UTF-8 is read as ISO-8859-1, as it was when fields
     /// were specified first (RFC 9110, section 5.5).
     pub(super) fn value(&mut self, value: &[u8]) -> Result<(), TooLarge> {
+        if plain(value) == value.len() {
+            return self.put(value);
+        }
         if value.is_ascii() || core::str::from_utf8(value).is_ok() {
             return self.escaped(value);
         }

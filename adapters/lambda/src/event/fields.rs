@@ -15,7 +15,7 @@ use super::{
 pub(super) struct Headers {
     /// Number of fields.
     pub(super) count: usize,
-    /// Where the last one ends.
+    /// Where the last one ends, or behind that; 0 if there is none.
     pub(super) end: usize,
     /// The first `host`.
     pub(super) host: Option<Span>,
@@ -32,49 +32,56 @@ impl Headers {
             return Ok(None);
         }
         let mut headers = Self::default();
+        let table_length = table.len();
         let mut first = true;
         loop {
             // Names of letters are tokens, and plain characters make a value.
-            while let Some((name, value)) = json.plain_member(!first) {
-                first = false;
-                let value = if is_trimmed(json.bytes(), value) { value } else { trimmed(json.bytes(), value) };
-                headers.push(json, table, name, value)?;
-            }
-            let mut checked = Span::EMPTY;
-            let goes_on = strings::<false>(json, member, &mut first, |json, name, value| {
-                // Of repeated values, the first has had its name looked at.
-                if name.span != checked && !is_token(name.span.of(json.bytes())) {
+            let mut places = table.get_mut(headers.count..).unwrap_or_default().iter_mut();
+            let name = json.members::<true>(&mut first, |member| {
+                if matches!(member.edges(), [..=b' ', _] | [_, ..=b' ']) || !member.has_letters() {
+                    return false;
+                }
+                let Some(place) = places.next() else { return false };
+                *place = Field::new(member.name_span(), member.value_span());
+                headers.note(member.name(), member.value_span());
+                true
+            })?;
+            headers.count = table_length - places.len();
+            let Some(name) = name else {
+                headers.end = if headers.count > 0 { json.at() } else { 0 };
+                return Ok(Some(headers));
+            };
+            values::<false>(json, member, |json, value| {
+                if !is_token(name.span.of(json.bytes())) {
                     return Err(json.field_error(name.span));
                 }
-                checked = name.span;
                 let value = field_value(json, value)?;
                 headers.push(json, table, name.span, value)
             })?;
-            if !goes_on {
-                return Ok(Some(headers));
-            }
         }
     }
 
-    #[inline(always)]
     fn push(&mut self, json: &mut Json<'_>, table: &mut [Field], name: Span, value: Span) -> Result<(), Stop> {
         match table.get_mut(self.count) {
             Some(place) => *place = Field::new(name, value),
             None => return Err(json.stop(EventError::TooManyFields)),
         }
         self.count += 1;
-        self.end = value.end();
-        if let 4 | 6 | 15 = name.end() - name.start() {
-            self.note(name.of(json.bytes()), value);
-        }
+        self.note(name.of(json.bytes()), value);
         Ok(())
     }
 
+    #[inline(always)]
     fn note(&mut self, name: &[u8], value: Span) {
+        // Made of letters and `-`, whose case is in one bit.
+        fn is<const N: usize>(name: &[u8], wanted: &[u8; N]) -> bool {
+            let same = |(byte, wanted): (&u8, &u8)| *byte | (wanted & 0x20) == *wanted;
+            name.first_chunk::<N>().is_some_and(|name| name.iter().zip(wanted).fold(true, |all, pair| all & same(pair)))
+        }
         match name.len() {
-            4 if self.host.is_none() && name.eq_ignore_ascii_case(b"host") => self.host = Some(value),
-            6 => self.has_cookie |= name.eq_ignore_ascii_case(b"cookie"),
-            15 if name.eq_ignore_ascii_case(b"x-forwarded-for") => self.forwarded_for = Some(value),
+            4 if self.host.is_none() && is(name, b"host") => self.host = Some(value),
+            6 => self.has_cookie |= is(name, b"cookie"),
+            15 if is(name, b"x-forwarded-for") => self.forwarded_for = Some(value),
             _ => {}
         }
     }
@@ -169,18 +176,27 @@ pub(super) fn parameters(json: &mut Json<'_>, member: &'static str) -> Result<Op
     let start = json.at();
     let (mut any, mut first) = (false, true);
     loop {
-        while let Some((name, value)) = json.plain_member(!first) {
-            json.mark(name.end());
-            json.mark(value.end());
-            (any, first) = (true, false);
+        let mut ends = [Span::EMPTY; 16];
+        let mut places = ends.iter_mut();
+        let name = json.members::<true>(&mut first, |member| match places.next() {
+            Some(place) => {
+                *place = Span::new(member.name_span().end(), member.value_span().end());
+                true
+            }
+            None => false,
+        })?;
+        let count = 16 - places.len();
+        for span in ends.iter().take(count) {
+            json.mark(span.start());
+            json.mark(span.end());
+            any = true;
         }
-        let goes_on = strings::<true>(json, member, &mut first, |_, _, _| {
+        let Some(name) = name else { break };
+        json.mark_end(name);
+        values::<true>(json, member, |_, _| {
             any = true;
             Ok(())
         })?;
-        if !goes_on {
-            break;
-        }
     }
     Ok(any.then(|| Span::new(start, json.at() - 1)))
 }
@@ -197,26 +213,21 @@ fn opened(json: &mut Json<'_>, member: &'static str) -> Result<bool, Stop> {
     Ok(true)
 }
 
-/// Reads the next member of an object of strings or arrays of strings; false after the last. `each` gets the name with every value.
+/// Reads a member's value: a string, an array of strings, `null`. `each` gets every string.
 /// With `MARK`, what strings leave over when they are unescaped is overwritten (see [`Json::mark_end`]).
 #[inline(never)]
-fn strings<const MARK: bool>(
+fn values<const MARK: bool>(
     json: &mut Json<'_>,
     member: &'static str,
-    first: &mut bool,
-    mut each: impl FnMut(&mut Json<'_>, Text, Text) -> Result<(), Stop>,
-) -> Result<bool, Stop> {
-    let Some(name) = json.key::<true>(first)? else { return Ok(false) };
-    if MARK {
-        json.mark_end(name);
-    }
+    mut each: impl FnMut(&mut Json<'_>, Text) -> Result<(), Stop>,
+) -> Result<(), Stop> {
     let in_array = match json.peek()? {
         b'[' => {
             json.open()?;
             true
         }
         b'"' => false,
-        _ if json.null()? => return Ok(true),
+        _ if json.null()? => return Ok(()),
         _ => return Err(json.wrong_type(member)),
     };
     let mut first = true;
@@ -228,28 +239,24 @@ fn strings<const MARK: bool>(
         if MARK {
             json.mark_end(text);
         }
-        each(json, name, text)?;
+        each(json, text)?;
         if !in_array {
             break;
         }
     }
-    Ok(true)
+    Ok(())
 }
 
 /// The value of a field, without the blanks around it. Only an escape can bring in what no value has (RFC 9110, section 5.5).
+#[inline(always)]
 fn field_value(json: &mut Json<'_>, text: Text) -> Result<Span, Stop> {
-    let value = text.span.of(json.bytes());
-    if text.escaped && value.iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
+    if text.control && text.span.of(json.bytes()).iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
         return Err(json.field_error(text.span));
     }
-    Ok(trimmed(json.bytes(), text.span))
-}
-
-/// Whether no blanks stand around a value; if it is empty, its quotes are looked at.
-#[inline(always)]
-fn is_trimmed(bytes: &[u8], value: Span) -> bool {
-    let is_blank = |at: usize| bytes.get(at).is_some_and(|byte| *byte <= b' ');
-    !is_blank(value.start()) && !is_blank(value.end() - 1)
+    if let [..=b' ', ..] | [.., ..=b' '] = text.span.of(json.bytes()) {
+        return Ok(trimmed(json.bytes(), text.span));
+    }
+    Ok(text.span)
 }
 
 #[inline(never)]

@@ -4,7 +4,7 @@ use midge::Span;
 
 use super::{
     error::EventError,
-    scan::{letters, plain, put, shift_plain},
+    scan::{WINDOW, begins_with_letters, behind_plain, plain, put, shift_plain, special},
 };
 
 /// How many arrays and objects may stand within each other.
@@ -24,6 +24,55 @@ pub(crate) struct Json<'b> {
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Stop;
 
+/// A member of an object that is as plain as [`Json::members`] wants it.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Member<'b> {
+    /// The document from the name on, and the beginning of that.
+    text: &'b [u8],
+    window: &'b [u8; WINDOW],
+    name_length: usize,
+    /// Offset in `text` of the quote behind the value.
+    end: usize,
+    /// Where the name begins.
+    at: usize,
+}
+
+impl<'b> Member<'b> {
+    #[inline(always)]
+    pub(crate) fn name(&self) -> &'b [u8] {
+        self.window.get(..self.name_length).unwrap_or_default()
+    }
+
+    /// Whether the name is made of letters and `-`.
+    #[inline(always)]
+    pub(crate) fn has_letters(&self) -> bool {
+        self.name_length > 0 && begins_with_letters(self.window, self.name_length)
+    }
+
+    #[inline(always)]
+    pub(crate) fn value(&self) -> &'b [u8] {
+        self.text.get(self.name_length + 3..self.end).unwrap_or_default()
+    }
+
+    /// The value's first byte and its last, or the quotes of an empty one.
+    #[inline(always)]
+    pub(crate) fn edges(&self) -> [u8; 2] {
+        let byte = |at: usize| self.text.get(at).copied().unwrap_or(b'"');
+        [byte(self.name_length + 3), byte(self.end - 1)]
+    }
+
+    #[inline(always)]
+    pub(crate) const fn name_span(&self) -> Span {
+        Span::new(self.at, self.at + self.name_length)
+    }
+
+    #[inline(always)]
+    pub(crate) const fn value_span(&self) -> Span {
+        // Two quotes and a colon stand between them.
+        Span::new(self.at + self.name_length + 3, self.at + self.end)
+    }
+}
+
 /// A string that was read: where its content is, between the quotes.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Text {
@@ -31,6 +80,8 @@ pub(crate) struct Text {
     pub(crate) span: Span,
     /// Whether the content has (if it was left as it is) or had (if it was unescaped) escapes in it.
     pub(crate) escaped: bool,
+    /// Whether one of them stands for a control character.
+    pub(crate) control: bool,
 }
 
 impl<'b> Json<'b> {
@@ -102,31 +153,61 @@ impl<'b> Json<'b> {
         Ok(())
     }
 
-    /// Passes an object's next member if it is as the platform writes most: no blanks, a name of letters and `-`, a string of plain
-    /// characters. `comma` says whether one stands before it. Whatever it is else is not passed: [`Json::key`] reads it.
+    /// Passes an object's members that are as the platform writes most of them: no blanks, a short name and a string of plain
+    /// characters. `each` gets them; the first one that it gives false for is not passed, nor any behind it.
+    ///
+    /// Then as [`Json::key`], for the member that is to be read next.
     #[inline(always)]
-    pub(crate) fn plain_member(&mut self, comma: bool) -> Option<(Span, Span)> {
-        let bytes = &*self.bytes;
-        let quote = self.at + usize::from(comma);
-        if bytes.get(quote) != Some(&b'"') || (comma && bytes.get(self.at) != Some(&b',')) {
-            return None;
+    pub(crate) fn members<const IN_PLACE: bool>(
+        &mut self,
+        first: &mut bool,
+        mut each: impl FnMut(Member<'_>) -> bool,
+    ) -> Result<Option<Text>, Stop> {
+        // The bracket stands where the comma does later.
+        let start = self.at.saturating_sub(usize::from(*first));
+        let mut before = if *first { *b"{\"" } else { *b",\"" };
+        let whole = self.bytes.get(start..).unwrap_or_default();
+        let mut rest = whole;
+        while let Some((separator, text)) = rest.split_first_chunk()
+            && *separator == before
+            && let Some(window) = text.first_chunk()
+        {
+            // A bit for each quote, if all else is plain: the name's, the value's first and its last.
+            let name_end = special(window);
+            let value_start = name_end & name_end.wrapping_sub(1);
+            let value_end = value_start & value_start.wrapping_sub(1);
+            let name_length = name_end.trailing_zeros() as usize;
+            let Some((b"\":", value)) = text.get(name_length..).and_then(|behind| behind.split_first_chunk()) else {
+                break;
+            };
+            let at = start + whole.len() - rest.len() + 2;
+            if let [b'"', ..] = value
+                && let Some(end) = if value_end == 0 {
+                    let from = WINDOW.max(name_length + 3);
+                    text.get(from..).and_then(behind_plain).map(|(length, _)| from + length)
+                } else {
+                    Some(value_end.trailing_zeros() as usize)
+                }
+                && let Some([b'"', after @ ..]) = text.get(end..)
+                && each(Member { text, window, name_length, end, at })
+            {
+                (rest, before) = (after, *b",\"");
+                continue;
+            }
+            self.at = start + whole.len() - value.len();
+            *first = false;
+            return Ok(Some(Text { span: Span::new(at, at + name_length), escaped: false, control: false }));
         }
-        let name = quote + 1;
-        let name_end = letters(bytes, name);
-        let Some([b'"', b':', b'"', ..]) = bytes.get(name_end..) else { return None };
-        let value = name_end + 3;
-        let value_end = plain(bytes, value);
-        if bytes.get(value_end) != Some(&b'"') || name == name_end {
-            return None;
+        if let [b'}', ..] = rest {
+            (self.at, *first) = (start + whole.len() - rest.len() + 1, false);
+            self.depth -= 1;
+            return Ok(None);
         }
-        self.at = value_end + 1;
-        Some((Span::new(name, name_end), Span::new(value, value_end)))
-    }
-
-    /// Goes back to where the member began that was passed last.
-    #[inline]
-    pub(crate) fn back_to(&mut self, at: usize) {
-        self.at = at.min(self.at);
+        if before == *b",\"" {
+            self.at = start + whole.len() - rest.len();
+            *first = false;
+        }
+        self.key::<IN_PLACE>(first)
     }
 
     /// Passes what stands before an object's next member's value, and gives the member's name; `None` after the last one.
@@ -196,11 +277,11 @@ impl<'b> Json<'b> {
                 if self.depth == outside {
                     return Ok(());
                 }
-                while objects & 1 == 1 && self.plain_member(!first).is_some() {
-                    first = false;
-                }
-                let goes_on =
-                    if objects & 1 == 1 { self.key::<false>(&mut first)?.is_some() } else { self.item(&mut first)? };
+                let goes_on = if objects & 1 == 1 {
+                    self.members::<false>(&mut first, |_| true)?.is_some()
+                } else {
+                    self.item(&mut first)?
+                };
                 if goes_on {
                     break;
                 }
@@ -229,6 +310,10 @@ impl<'b> Json<'b> {
             b'-' | b'0'..=b'9' => return self.number(),
             _ => return Err(self.syntax()),
         };
+        if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
+            self.at += word.len();
+            return Ok(());
+        }
         for expected in word {
             match self.bytes.get(self.at) {
                 Some(byte) if byte == expected => self.at += 1,
@@ -278,14 +363,14 @@ impl<'b> Json<'b> {
     /// Passes a string. All of it is checked; `IN_PLACE` unescapes it where it stands, and else it is left as it is.
     #[inline(always)]
     pub(crate) fn string<const IN_PLACE: bool>(&mut self) -> Result<Text, Stop> {
-        if self.peek()? != b'"' {
+        if self.bytes.get(self.at) != Some(&b'"') && self.peek()? != b'"' {
             return Err(self.syntax());
         }
         let start = self.at + 1;
-        let end = plain(self.bytes, start);
+        let end = start + self.bytes.get(start..).map_or(0, plain);
         if self.bytes.get(end) == Some(&b'"') {
             self.at = end + 1;
-            return Ok(Text { span: Span::new(start, end), escaped: false });
+            return Ok(Text { span: Span::new(start, end), escaped: false, control: false });
         }
         self.string_from::<IN_PLACE>(start, end)
     }
@@ -293,27 +378,27 @@ impl<'b> Json<'b> {
     /// Passes the rest of a string from its first byte on that is not a plain character.
     #[inline(never)]
     fn string_from<const IN_PLACE: bool>(&mut self, start: usize, from: usize) -> Result<Text, Stop> {
-        let (mut at, mut escaped) = (from, false);
+        let (mut at, mut escaped, mut control) = (from, false, false);
         // Where the content ends so far; behind `at` as soon as an escape was replaced.
         let mut end = from;
         loop {
             if IN_PLACE && escaped {
                 (at, end) = shift_plain(self.bytes, at, end);
             } else {
-                at = plain(self.bytes, at);
+                at += self.bytes.get(at..).map_or(0, plain);
                 end = at;
             }
             match self.bytes.get(at) {
                 None => return Err(self.truncated()),
                 Some(b'"') => {
                     self.at = at + 1;
-                    return Ok(Text { span: Span::new(start, end), escaped });
+                    return Ok(Text { span: Span::new(start, end), escaped, control });
                 }
                 Some(b'\\') => {
                     escaped = true;
-                    let length;
-                    (length, end) = self.escape::<IN_PLACE>(at, end)?;
-                    at += length;
+                    let (length, behind, character) = self.escape::<IN_PLACE>(at, end)?;
+                    control |= character.is_control();
+                    (at, end) = (at + length, behind);
                 }
                 Some(0x80..) => {
                     let length = self.beyond_ascii(at)?;
@@ -331,20 +416,20 @@ impl<'b> Json<'b> {
         }
     }
 
-    /// Reads an escape, whose character is written to `end`: the escape's length, and where the character ends.
+    /// Reads an escape, whose character is written to `end`: the escape's length, where the character ends, and the character.
     #[inline]
-    fn escape<const IN_PLACE: bool>(&mut self, at: usize, end: usize) -> Result<(usize, usize), Stop> {
+    fn escape<const IN_PLACE: bool>(&mut self, at: usize, end: usize) -> Result<(usize, usize, char), Stop> {
         let rest = self.bytes.get(at..).unwrap_or_default();
         if let Some(byte) = rest.get(1).map(|letter| simple_escape(*letter))
             && byte != 0
         {
-            return Ok((2, if IN_PLACE { put(self.bytes, end, &[byte]) } else { end }));
+            return Ok((2, if IN_PLACE { put(self.bytes, end, &[byte]) } else { end }, char::from(byte)));
         }
         let character = unicode_escape(rest).map_err(|fault| fault.at(at - self.base));
         let (character, length) = character.map_err(|error| self.stop(error))?;
         let mut utf8 = [0; 4];
         let utf8 = character.encode_utf8(&mut utf8);
-        Ok((length, if IN_PLACE { put(self.bytes, end, utf8.as_bytes()) } else { end }))
+        Ok((length, if IN_PLACE { put(self.bytes, end, utf8.as_bytes()) } else { end }, character))
     }
 
     /// Length of the characters beyond ASCII that begin here.

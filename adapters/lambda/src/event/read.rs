@@ -8,7 +8,7 @@ use super::{
     Event, Source, base64,
     error::{EventError, NotHttp},
     fields::{Headers, address, cookies, last_address, move_fields, parameters},
-    json::{Json, Stop, Text},
+    json::{Json, Member, Stop, Text},
     target::{Parameters, Target, is_token},
 };
 
@@ -97,16 +97,9 @@ impl Found {
         json.open()?;
         let mut first = true;
         loop {
-            let before = json.at();
-            if let Some((name, value)) = json.plain_member(!first) {
-                if self.text(json.bytes(), name, value) {
-                    first = false;
-                    continue;
-                }
-                json.back_to(before);
-            }
-            let Some(key) = json.key::<true>(&mut first)? else { break };
-            match key.span.of(json.bytes()) {
+            let key = json.members::<true>(&mut first, |member| self.text(member))?;
+            let Some(Text { span: key, .. }) = key else { break };
+            match key.of(json.bytes()) {
                 b"version" => self.version = version(json)?,
                 b"httpMethod" => self.method = string(json, "httpMethod")?,
                 b"method" => self.lattice_method = string(json, "method")?,
@@ -126,7 +119,7 @@ impl Found {
                     self.headers = headers.filter(|headers| headers.count > 0).unwrap_or(self.headers);
                 }
                 b"cookies" => {
-                    let name = Span::new(key.span.start(), key.span.start() + "cookie".len());
+                    let name = Span::new(key.start(), key.start() + "cookie".len());
                     self.cookies = cookies(json)?.map(|value| (name, value));
                 }
                 b"body" => self.body = string(json, "body")?,
@@ -144,17 +137,18 @@ impl Found {
         json.finish()
     }
 
-    /// Notes a member that is a string; false if it may not be one, or if it is not known what it is.
+    /// Notes a member that is a plain string; false if it may not be one, or if it is not known what it is.
     #[inline]
-    fn text(&mut self, bytes: &[u8], name: Span, value: Span) -> bool {
-        match name.of(bytes) {
-            b"version" => self.version = Version::named(value.of(bytes)),
-            b"httpMethod" => self.method = Some(value),
-            b"method" => self.lattice_method = Some(value),
-            b"path" => self.path = Some(value),
-            b"rawPath" => self.raw_path = Some(value),
-            b"rawQueryString" => self.raw_query = Some(value),
-            b"body" => self.body = Some(value),
+    fn text(&mut self, member: Member<'_>) -> bool {
+        let value = Some(member.value_span());
+        match member.name() {
+            b"version" => self.version = Version::named(member.value()),
+            b"httpMethod" => self.method = value,
+            b"method" => self.lattice_method = value,
+            b"path" => self.path = value,
+            b"rawPath" => self.raw_path = value,
+            b"rawQueryString" => self.raw_query = value,
+            b"body" => self.body = value,
             b"routeKey" | b"resource" => {}
             _ => return false,
         }
@@ -278,14 +272,15 @@ impl Context {
         json.open()?;
         let mut first = true;
         loop {
-            // Most of them; nothing in strings matters but for some.
-            while let Some((name, value)) = json.plain_member(!first) {
-                first = false;
-                self.text(level, Key::named(name.of(json.bytes())), value);
-            }
-            let Some(key) = json.key::<false>(&mut first)? else { return Ok(()) };
-            let key =
-                if key.escaped { unescaped_key(key, json.bytes()) } else { Key::named(key.span.of(json.bytes())) };
+            let key = json.members::<false>(&mut first, |member| {
+                self.text(level, Key::named(member.name()), member.value_span());
+                true
+            })?;
+            let key = match key {
+                Some(key) if key.escaped => unescaped_key(key, json.bytes()),
+                Some(key) => Key::named(key.span.of(json.bytes())),
+                None => return Ok(()),
+            };
             match (level, key) {
                 (_, Key::Other) => {}
                 (Level::Context, Key::Http) if json.peek()? == b'{' => {
@@ -326,7 +321,7 @@ impl Context {
     /// Notes a member that is a string without escapes.
     #[inline]
     fn text(&mut self, level: Level, key: Key, value: Span) {
-        let text = Some(Text { span: value, escaped: false });
+        let text = Some(Text { span: value, escaped: false, control: false });
         match (level, key) {
             (Level::Context, Key::Gateway) => self.gateway = true,
             (Level::Context, Key::Lattice) => self.lattice = true,

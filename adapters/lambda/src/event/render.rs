@@ -2,7 +2,7 @@
 
 use midge::Status;
 
-use super::{Source, base64, escape::Writer, json::Json};
+use super::{Source, base64, escape::Writer, json::Json, scan::plain};
 
 /// The answer has no room: it is larger than the platform takes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -31,7 +31,6 @@ impl<'o> Renderer<'o> {
 
     /// Writes the head: a status, and fields as lines of `name: value` CR LF, as `PlainAnswer::lines` has them.
     pub(crate) fn begin(&mut self, status: Status, lines: &[u8]) -> Result<(), TooLarge> {
-        let overview = Overview::of(lines);
         let writer = &mut self.writer;
         writer.put(b"{\"statusCode\":")?;
         writer.put(&status.digits())?;
@@ -42,22 +41,22 @@ impl<'o> Renderer<'o> {
             writer.put(status.reason().as_bytes())?;
             writer.put(b"\"")?;
         }
-        match self.source {
-            Source::RestApi | Source::AlbMulti => {
-                writer.put(b",\"multiValueHeaders\":")?;
-                fields(writer, lines, &overview, Form::Arrays)?;
-            }
-            Source::HttpApi | Source::FunctionUrl => {
-                writer.put(b",\"headers\":")?;
-                fields(writer, lines, &overview, Form::Joined)?;
-                // Always: an emulator asks for it.
-                writer.put(b",\"cookies\":")?;
-                cookies(writer, lines)?;
-            }
-            Source::AlbSingle | Source::Lattice => {
-                writer.put(b",\"headers\":")?;
-                fields(writer, lines, &overview, Form::Cased)?;
-            }
+        let form = match self.source {
+            Source::RestApi | Source::AlbMulti => Form::Arrays,
+            Source::HttpApi | Source::FunctionUrl => Form::Joined,
+            Source::AlbSingle | Source::Lattice => Form::Cased,
+        };
+        writer.put(if form == Form::Arrays { b",\"multiValueHeaders\":" } else { b",\"headers\":" })?;
+        let start = writer.at;
+        let (overview, distinct) = distinct_fields(writer, lines, form)?;
+        if !distinct {
+            writer.at = start;
+            fields(writer, lines, overview.repeated, form)?;
+        }
+        if form == Form::Joined {
+            // Always: an emulator asks for it.
+            writer.put(b",\"cookies\":")?;
+            cookies(writer, if overview.set_cookie { lines } else { b"" })?;
         }
         writer.put(b",\"body\":\"")?;
         self.body = writer.at;
@@ -71,6 +70,12 @@ impl<'o> Renderer<'o> {
             return self.binary(piece);
         }
         let mut rest = piece;
+        if self.held_length == 0 {
+            // Up to its first character that isn't simply itself there is nothing to escape, nor to check.
+            let (plain, behind) = rest.split_at_checked(plain(rest)).unwrap_or_default();
+            self.writer.put(plain)?;
+            rest = behind;
+        }
         // A character that began in the piece before.
         while self.held_length > 0
             && let Some((byte, tail)) = rest.split_first()
@@ -197,9 +202,9 @@ pub(crate) fn prelude(source: Source, out: &mut [u8], status: Status, lines: &[u
     // Only a REST API knows the one with arrays, and puts both together.
     let (joined, arrays) = if source == Source::RestApi { (&b""[..], lines) } else { (lines, &b""[..]) };
     writer.put(b",\"headers\":")?;
-    fields(&mut writer, joined, &overview, Form::Joined)?;
+    fields(&mut writer, joined, overview.repeated, Form::Joined)?;
     writer.put(b",\"multiValueHeaders\":")?;
-    fields(&mut writer, arrays, &overview, Form::ArraysWithoutCookies)?;
+    fields(&mut writer, arrays, overview.repeated, Form::ArraysWithoutCookies)?;
     writer.put(b",\"cookies\":")?;
     cookies(&mut writer, lines)?;
     writer.put(b"}")?;
@@ -220,7 +225,39 @@ enum Form {
     ArraysWithoutCookies,
 }
 
-fn fields(writer: &mut Writer<'_>, lines: &[u8], overview: &Overview<'_>, form: Form) -> Result<(), TooLarge> {
+impl Form {
+    /// What stands between a name and its first value, and after the last one.
+    const fn brackets(self) -> (&'static [u8], &'static [u8]) {
+        match self {
+            Self::Joined | Self::Cased => (b"\":\"", b"\""),
+            Self::Arrays | Self::ArraysWithoutCookies => (b"\":[\"", b"\"]"),
+        }
+    }
+}
+
+/// Writes fields as long as no name comes twice and none is a cookie, as most answers' are: in one pass, which looks at what has to
+/// be known of them as well. Says whether they were all.
+fn distinct_fields<'l>(writer: &mut Writer<'_>, lines: &'l [u8], form: Form) -> Result<(Overview<'l>, bool), TooLarge> {
+    let (open, close) = form.brackets();
+    let mut overview = Overview::default();
+    let all = Lines { rest: lines };
+    for (name, value) in all {
+        overview.note(name, value);
+        if overview.repeated != 0 || overview.set_cookie {
+            return Ok((Overview::of(lines), false));
+        }
+        writer.put(if name.as_ptr() == lines.as_ptr() { b"{\"" } else { b",\"" })?;
+        writer.put(name)?;
+        writer.put(open)?;
+        writer.value(value)?;
+        writer.put(close)?;
+    }
+    writer.put(if overview.seen == 0 { b"{}" } else { b"}" })?;
+    Ok((overview, true))
+}
+
+/// Writes fields of which some are repeated.
+fn fields(writer: &mut Writer<'_>, lines: &[u8], repeated: u64, form: Form) -> Result<(), TooLarge> {
     let all = Lines { rest: lines };
     let (mut separator, mut cookies) = (&b"{"[..], 0);
     for (index, (name, value)) in all.enumerate() {
@@ -228,7 +265,7 @@ fn fields(writer: &mut Writer<'_>, lines: &[u8], overview: &Overview<'_>, form: 
         if is_cookie && matches!(form, Form::Joined | Form::ArraysWithoutCookies) {
             continue;
         }
-        let may_repeat = overview.repeated & mark(name) != 0 && !(is_cookie && form == Form::Cased);
+        let may_repeat = repeated & mark(name) != 0 && !(is_cookie && form == Form::Cased);
         let same = |(other, _): &(&[u8], &[u8])| may_repeat && other.eq_ignore_ascii_case(name);
         if may_repeat && all.take(index).any(|field| same(&field)) {
             continue;
@@ -243,10 +280,8 @@ fn fields(writer: &mut Writer<'_>, lines: &[u8], overview: &Overview<'_>, form: 
             // A name is a token: there is nothing to escape in it.
             writer.put(name)?;
         }
-        let (open, between, close) = match form {
-            Form::Joined | Form::Cased => (&b"\":\""[..], &b", "[..], &b"\""[..]),
-            Form::Arrays | Form::ArraysWithoutCookies => (&b"\":[\""[..], &b"\",\""[..], &b"\"]"[..]),
-        };
+        let (open, close) = form.brackets();
+        let between = if let Form::Joined | Form::Cased = form { &b", "[..] } else { &b"\",\""[..] };
         writer.put(open)?;
         writer.value(value)?;
         if may_repeat {
@@ -288,8 +323,11 @@ fn is_set_cookie(name: &[u8]) -> bool {
     name.eq_ignore_ascii_case(b"set-cookie")
 }
 
-/// What has to be known of the fields before they are written.
+/// What has to be known of the fields.
+#[derive(Default)]
 struct Overview<'l> {
+    /// The marks of all names.
+    seen: u64,
     /// The marks of names that there may be several of.
     repeated: u64,
     set_cookie: bool,
@@ -300,37 +338,41 @@ struct Overview<'l> {
 
 impl<'l> Overview<'l> {
     fn of(lines: &'l [u8]) -> Self {
-        let mut overview = Self { repeated: 0, set_cookie: false, content_type: b"", encoded: false };
-        let mut seen = 0;
-        for (name, value) in (Lines { rest: lines }) {
-            let mark = mark(name);
-            overview.repeated |= seen & mark;
-            seen |= mark;
-            match name.len() {
-                10 => overview.set_cookie |= is_set_cookie(name),
-                12 if name.eq_ignore_ascii_case(b"content-type") => overview.content_type = value,
-                16 if name.eq_ignore_ascii_case(b"content-encoding") => {
-                    overview.encoded |= !value.eq_ignore_ascii_case(b"identity");
-                }
-                _ => {}
-            }
-        }
+        let mut overview = Self::default();
+        (Lines { rest: lines }).for_each(|(name, value)| overview.note(name, value));
         overview
+    }
+
+    #[inline]
+    fn note(&mut self, name: &[u8], value: &'l [u8]) {
+        let mark = mark(name);
+        self.repeated |= self.seen & mark;
+        self.seen |= mark;
+        match name.len() {
+            10 => self.set_cookie |= is_set_cookie(name),
+            12 if name.eq_ignore_ascii_case(b"content-type") => self.content_type = value,
+            16 if name.eq_ignore_ascii_case(b"content-encoding") => {
+                self.encoded |= !value.eq_ignore_ascii_case(b"identity");
+            }
+            _ => {}
+        }
     }
 
     /// Whether the body is text, as its type says.
     fn is_text(&self) -> bool {
+        if self.encoded {
+            return false;
+        }
+        if self.content_type.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"text/")) {
+            return true;
+        }
         let end = memchr::memchr(b';', self.content_type).unwrap_or(self.content_type.len());
         let media_type = self.content_type.get(..end).unwrap_or_default().trim_ascii();
         let ends = |suffix: &[u8]| {
             let start = media_type.len().saturating_sub(suffix.len());
             media_type.get(start..).unwrap_or_default().eq_ignore_ascii_case(suffix)
         };
-        let is_text = media_type.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"text/"))
-            || ends(b"+json")
-            || ends(b"+xml")
-            || TEXT_TYPES.iter().any(|text| media_type.eq_ignore_ascii_case(text));
-        is_text && !self.encoded
+        ends(b"+json") || ends(b"+xml") || TEXT_TYPES.iter().any(|text| media_type.eq_ignore_ascii_case(text))
     }
 }
 
@@ -351,12 +393,19 @@ impl<'l> Iterator for Lines<'l> {
     type Item = (&'l [u8], &'l [u8]);
 
     fn next(&mut self) -> Option<Self::Item> {
-        let colon = memchr::memchr(b':', self.rest)?;
+        if self.rest.is_empty() {
+            return None;
+        }
+        let colon = self.rest.iter().position(|byte| *byte == b':')?;
         let (name, rest) = self.rest.split_at_checked(colon)?;
-        let end = memchr::memchr(b'\r', rest)?;
-        let value = rest.get(2..end)?;
-        self.rest = rest.get(end + 2..)?;
-        Some((name, value))
+        let value = rest.get(2..)?;
+        // Mostly the line end is the first byte that isn't simply itself.
+        let mut end = plain(value);
+        if value.get(end) != Some(&b'\r') {
+            end = memchr::memchr(b'\r', value)?;
+        }
+        self.rest = value.get(end + 2..)?;
+        Some((name, value.get(..end)?))
     }
 }
 

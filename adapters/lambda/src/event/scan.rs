@@ -1,51 +1,73 @@
-//! Finds the end of a string's simple part, eight bytes at a time.
+//! Finds the end of a string's simple part, sixteen bytes at a time.
 
-/// Offset of the first byte from `at` on that is not simply itself: a quote, a backslash, a control character, one beyond ASCII.
-/// The slice's end, if there is none.
+#[cfg(target_arch = "x86_64")]
+use self::block::{no_letters_of, special_of};
+#[cfg(not(target_arch = "x86_64"))]
+use self::words::{no_letters_of, special_of};
+
+/// The number of bytes before the first that is not simply itself: a quote, a backslash, a control character, one beyond ASCII.
 #[inline(always)]
-pub(super) fn plain(bytes: &[u8], at: usize) -> usize {
-    let Some(near) = bytes.get(at..).and_then(|rest| rest.first_chunk::<NEAR>()) else { return plain_far(bytes, at) };
-    for (index, eight) in near.as_chunks::<8>().0.iter().enumerate() {
-        let special = special(u64::from_le_bytes(*eight));
-        if special != 0 {
-            return at + index * 8 + (special.trailing_zeros() / 8) as usize;
-        }
+pub(super) fn plain(bytes: &[u8]) -> usize {
+    match behind_plain(bytes) {
+        Some((length, _)) => length,
+        None => plain_to_end(bytes),
     }
-    plain_far(bytes, at + NEAR)
 }
 
-/// The same for long strings, and near the document's end.
+/// The number of bytes that are simply themselves, and what is behind them; `None` if no sixteen bytes are left there.
+#[inline(always)]
+pub(super) fn behind_plain(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (mut rest, mut passed) = (bytes, 0);
+    while let Some((block, behind)) = rest.split_first_chunk() {
+        let length = plain_of(block);
+        if length < BLOCK {
+            return Some((passed + length, rest.get(length..).unwrap_or_default()));
+        }
+        (rest, passed) = (behind, passed + BLOCK);
+    }
+    None
+}
+
+/// One bit for each byte of a window that is not simply itself, the first one's lowest.
+#[inline(always)]
+pub(super) fn special(window: &[u8; WINDOW]) -> u32 {
+    match window.as_chunks().0 {
+        [first, second, ..] => special_of(first) | special_of(second) << BLOCK,
+        _ => u32::MAX,
+    }
+}
+
+/// Whether a window begins with so many letters or `-`.
+#[inline(always)]
+pub(super) fn begins_with_letters(window: &[u8; WINDOW], length: usize) -> bool {
+    let [first, second, ..] = window.as_chunks().0 else { return false };
+    let letters = (no_letters_of(first) | 1 << BLOCK).trailing_zeros() as usize;
+    // Most names are as short as a block.
+    letters >= length
+        || letters == BLOCK && (no_letters_of(second) | 1 << BLOCK).trailing_zeros() as usize >= length - BLOCK
+}
+
+/// The number of bytes before the first that is not simply itself.
+#[inline(always)]
+fn plain_of(block: &[u8; BLOCK]) -> usize {
+    (special_of(block) | 1 << BLOCK).trailing_zeros() as usize
+}
+
+/// [`plain`] where the last bytes are no whole block.
 #[inline(never)]
-fn plain_far(bytes: &[u8], at: usize) -> usize {
-    let mut rest = bytes.get(at..).unwrap_or_default();
-    // Compilers make vector instructions of this.
-    while let Some((many, tail)) = rest.split_first_chunk::<32>()
-        && many.as_chunks::<8>().0.iter().fold(0, |all, eight| all | special(u64::from_le_bytes(*eight))) == 0
-    {
-        rest = tail;
+fn plain_to_end(bytes: &[u8]) -> usize {
+    let whole = bytes.len() / BLOCK * BLOCK;
+    let blocks = bytes.as_chunks().0.iter();
+    let passed = blocks.map(plain_of).take_while(|length| *length == BLOCK).count() * BLOCK;
+    if passed < whole {
+        return passed;
     }
-    while let Some((eight, tail)) = rest.split_first_chunk::<8>() {
-        let special = special(u64::from_le_bytes(*eight));
-        if special != 0 {
-            return bytes.len() - rest.len() + (special.trailing_zeros() / 8) as usize;
-        }
-        rest = tail;
+    // The zeros behind it are not plain.
+    let mut block = [0; BLOCK];
+    if let (Some(rest), Some(place)) = (bytes.get(whole..), block.get_mut(..bytes.len() - whole)) {
+        place.copy_from_slice(rest);
     }
-    let offset = rest.iter().position(|byte| !is_plain(*byte));
-    offset.map_or(bytes.len(), |offset| bytes.len() - rest.len() + offset)
-}
-
-/// Offset of the first byte from `at` on that is neither a letter nor `-`. It may say so too early of a long run.
-#[inline(always)]
-pub(super) fn letters(bytes: &[u8], at: usize) -> usize {
-    let Some(near) = bytes.get(at..).and_then(|rest| rest.first_chunk::<NEAR>()) else { return at };
-    for (index, eight) in near.as_chunks::<8>().0.iter().enumerate() {
-        let other = no_letter(u64::from_le_bytes(*eight));
-        if other != 0 {
-            return at + index * 8 + (other.trailing_zeros() / 8) as usize;
-        }
-    }
-    at + NEAR
+    whole + plain_of(&block)
 }
 
 /// Moves plain characters from `at` to `end`, which is before it. Gives both, after them.
@@ -54,7 +76,7 @@ pub(super) fn shift_plain(bytes: &mut [u8], mut at: usize, mut end: usize) -> (u
     while let Some(word) = word(bytes, at)
         && let Some(over) = word_mut(bytes, end)
     {
-        let special = special(word);
+        let special = not_plain(word);
         if special == 0 {
             // `end + 8` is not beyond `at + 8`: nothing is overwritten that wasn't read.
             *over = word.to_le_bytes();
@@ -86,26 +108,6 @@ fn word_mut(bytes: &mut [u8], at: usize) -> Option<&mut [u8; 8]> {
     bytes.get_mut(at..)?.first_chunk_mut()
 }
 
-/// The high bit of each byte of `word` that is not plain: a byte beyond ASCII keeps its own in one of the three at least. Above the
-/// first such byte a borrow may have set others.
-#[inline]
-const fn special(word: u64) -> u64 {
-    let control = word.wrapping_sub(ONES * b' ' as u64);
-    let quote = (word ^ (ONES * b'"' as u64)).wrapping_sub(ONES);
-    let backslash = (word ^ (ONES * b'\\' as u64)).wrapping_sub(ONES);
-    (control | quote | backslash) & (ONES * 0x80)
-}
-
-/// The high bit of each byte of `word` that is neither a letter nor `-`. Above the first such byte a carry may have set others.
-#[inline]
-const fn no_letter(word: u64) -> u64 {
-    let small = word | (ONES * 0x20);
-    let from_a = small.wrapping_add(ONES * (0x80 - b'a' as u64));
-    let beyond_z = small.wrapping_add(ONES * (0x7f - b'z' as u64));
-    let no_dash = (word ^ (ONES * b'-' as u64)).wrapping_add(ONES * 0x7f);
-    (((!from_a | beyond_z) & no_dash) | word) & (ONES * 0x80)
-}
-
 #[inline]
 const fn is_plain(byte: u8) -> bool {
     (byte as i8 >= b' ' as i8) & (byte != b'"') & (byte != b'\\')
@@ -120,7 +122,125 @@ pub(super) fn put(bytes: &mut [u8], at: usize, content: &[u8]) -> usize {
     end
 }
 
-/// Bytes that are looked at without a loop: most strings are shorter.
-const NEAR: usize = 32;
+/// The high bit of each byte of `word` that is not plain. Above the first such byte a borrow may have set others.
+///
+/// With one bit flipped the quote is right above the control characters, so that one subtraction finds both, and what it misses of
+/// the bytes beyond ASCII the other one keeps.
+#[inline]
+const fn not_plain(word: u64) -> u64 {
+    let flipped = word ^ (ONES * 0x02);
+    let quote_or_control = flipped.wrapping_sub(ONES * (b' ' + 1) as u64);
+    let backslash = (flipped ^ (ONES * (b'\\' ^ 0x02) as u64)).wrapping_sub(ONES);
+    (quote_or_control | backslash) & (ONES * 0x80)
+}
+
+/// Bytes of a window: most members of an object are shorter.
+pub(super) const WINDOW: usize = 2 * BLOCK;
+/// Bytes that are looked at together.
+const BLOCK: usize = 16;
 
 const ONES: u64 = u64::MAX / 0xff;
+
+/// Looks at a block, with the vector instructions that every x86-64 has. `core::arch` wants `unsafe` where its own are called.
+#[cfg(target_arch = "x86_64")]
+mod block {
+    use safe_arch::{
+        bitor_m128i, bitxor_m128i, cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i, min_u8_m128i,
+        move_mask_i8_m128i, set_splat_i8_m128i, sub_i8_m128i,
+    };
+
+    use super::BLOCK;
+
+    /// With one bit flipped, the quote is right above the control characters; and bytes beyond ASCII are below 0.
+    #[inline(always)]
+    pub(super) fn special_of(block: &[u8; BLOCK]) -> u32 {
+        let bytes = load_unaligned_m128i(block);
+        let flipped = bitxor_m128i(bytes, set_splat_i8_m128i(0x02));
+        let quote_or_less = cmp_gt_mask_i8_m128i(set_splat_i8_m128i((b'"' ^ 0x02) as i8 + 1), flipped);
+        let backslash = cmp_eq_mask_i8_m128i(bytes, set_splat_i8_m128i(b'\\' as i8));
+        move_mask_i8_m128i(bitor_m128i(quote_or_less, backslash)).cast_unsigned()
+    }
+
+    #[inline(always)]
+    pub(super) fn no_letters_of(block: &[u8; BLOCK]) -> u32 {
+        let bytes = load_unaligned_m128i(block);
+        let small = bitor_m128i(bytes, set_splat_i8_m128i(0x20));
+        let from_a = sub_i8_m128i(small, set_splat_i8_m128i(b'a' as i8));
+        let letter = cmp_eq_mask_i8_m128i(from_a, min_u8_m128i(from_a, set_splat_i8_m128i((b'z' - b'a') as i8)));
+        let dash = cmp_eq_mask_i8_m128i(bytes, set_splat_i8_m128i(b'-' as i8));
+        move_mask_i8_m128i(bitor_m128i(letter, dash)).cast_unsigned() ^ 0xffff
+    }
+}
+
+/// The same eight bytes at a time, for processors whose vector instructions are others.
+#[cfg(any(test, not(target_arch = "x86_64")))]
+mod words {
+    use super::BLOCK;
+
+    pub(super) fn special_of(block: &[u8; BLOCK]) -> u32 {
+        bits(block, |word| control(word) | equal(word, b'"') | equal(word, b'\\') | word)
+    }
+
+    pub(super) fn no_letters_of(block: &[u8; BLOCK]) -> u32 {
+        bits(block, |word| {
+            let small = (word | each(0x20)) & each(0x7f);
+            // One of the two reaches the high bit from a to z, both behind z.
+            let letter = (small + each(0x80 - b'a')) ^ (small + each(0x7f - b'z'));
+            !(letter | equal(word, b'-')) | word
+        })
+    }
+
+    /// One bit for each byte whose high bit `marks` sets.
+    fn bits(block: &[u8; BLOCK], marks: impl Fn(u64) -> u64) -> u32 {
+        let (words, _) = block.as_chunks::<8>();
+        words.iter().rev().fold(0, |bits, word| {
+            let marks = (marks(u64::from_le_bytes(*word)) & each(0x80)) >> 7;
+            // Gathers eight bits that are eight apart.
+            bits << 8 | (marks.wrapping_mul(0x0102_0408_1020_4080) >> 56) as u32
+        })
+    }
+
+    /// The same byte eight times.
+    const fn each(byte: u8) -> u64 {
+        u64::MAX / 0xff * byte as u64
+    }
+
+    /// The high bit of each byte that is a control character.
+    const fn control(word: u64) -> u64 {
+        !(((word & each(0x7f)) + each(0x80 - b' ')) | word)
+    }
+
+    /// The high bit of each byte that is `byte`.
+    const fn equal(word: u64, byte: u8) -> u64 {
+        let differ = word ^ each(byte);
+        !(((differ & each(0x7f)) + each(0x7f)) | differ)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[cfg(target_arch = "x86_64")]
+    use super::block;
+    #[cfg(not(target_arch = "x86_64"))]
+    use super::words as block;
+    use super::{BLOCK, is_plain, words};
+
+    /// Every byte at every place, among bytes of each kind.
+    #[test]
+    fn vectors_words_and_bytes_agree() {
+        let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-';
+        for (at, byte) in (0..BLOCK).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
+            for around in [b'a', b'Z', b'-', b'!', b'~', b' ', b'"', b'\\', 0, 0x1f, 0x7f, 0x80, 0xff] {
+                let mut bytes = [around; BLOCK];
+                for place in bytes.iter_mut().skip(at).take(1) {
+                    *place = byte;
+                }
+                let mask =
+                    |is: &dyn Fn(u8) -> bool| bytes.iter().rev().fold(0, |all, byte| all << 1 | u32::from(!is(*byte)));
+                let expected = (mask(&is_plain), mask(&is_letter));
+                assert_eq!((block::special_of(&bytes), block::no_letters_of(&bytes)), expected, "{bytes:?}");
+                assert_eq!((words::special_of(&bytes), words::no_letters_of(&bytes)), expected, "{bytes:?}");
+            }
+        }
+    }
+}
