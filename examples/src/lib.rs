@@ -4,6 +4,7 @@ pub mod cli;
 pub mod clock;
 pub mod conformance;
 pub mod hello;
+pub mod proxy;
 pub mod rest;
 pub mod sse;
 pub mod stream;

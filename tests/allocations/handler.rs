@@ -88,7 +88,20 @@ pub async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result
             line.print(format_args!("{bytes} bytes on the heap"))?;
             response.status(200).body(line.as_bytes()).await
         }
-        _ => Err(Failure::new(404).because("nothing here")),
+        path => match path.strip_prefix("/bytes/").and_then(|count| count.parse::<usize>().ok()) {
+            Some(count) => {
+                let mut body = response.status(200).length(count as u64).stream().await?;
+                let mut left = count;
+                while left > 0 {
+                    let block = [b'y'; 8_192];
+                    let part = block.get(..left.min(block.len())).unwrap_or_default();
+                    body.write(part).await?;
+                    left -= part.len();
+                }
+                body.finish().await
+            }
+            None => Err(Failure::new(404).because("nothing here")),
+        },
     }
 }
 

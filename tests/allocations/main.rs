@@ -12,6 +12,7 @@
 
 mod data;
 mod handler;
+mod outside;
 
 use std::{
     io::{Read, Write},
@@ -20,6 +21,7 @@ use std::{
     time::Duration,
 };
 
+use midge::Handler;
 use midge_counting_allocator::{Counting, of_the_process};
 use midge_tcp::Server;
 
@@ -249,7 +251,17 @@ fn nothing_is_allocated(per_turn: usize, turn: impl FnMut(&mut Client)) {
 }
 
 /// How often the worker asks for memory in as many turns as make 10,000 requests.
-fn allocated_by(per_turn: usize, mut turn: impl FnMut(&mut Client)) -> u64 {
+fn allocated_by(per_turn: usize, turn: impl FnMut(&mut Client)) -> u64 {
+    allocated_with(handler, WARM_UP, REQUESTS / per_turn, turn)
+}
+
+/// The same for another handler, which answers `/allocations` too, and another number of turns.
+fn allocated_with(
+    handler: impl Handler + Sync + Send,
+    warm_up: usize,
+    turns: usize,
+    mut turn: impl FnMut(&mut Client),
+) -> u64 {
     let server = Server::bind("127.0.0.1:0").unwrap().workers(1).slots(4).connections(64).handle_signals(false);
     let (address, handle) = (server.local_addr().unwrap(), server.handle());
     thread::scope(|scope| {
@@ -257,17 +269,17 @@ fn allocated_by(per_turn: usize, mut turn: impl FnMut(&mut Client)) -> u64 {
         // A turn that panics must not leave the server running, or the scope would never end.
         let shut_down = OnDrop(|| handle.shutdown());
         let (mut client, mut asking) = (Client::connect(address), Client::connect(address));
-        for _ in 0..WARM_UP {
+        for _ in 0..warm_up {
             turn(&mut client);
             asking.allocations();
         }
         let (before, process_before) = (asking.allocations(), of_the_process());
-        for _ in 0..REQUESTS / per_turn {
+        for _ in 0..turns {
             turn(&mut client);
         }
         let (after, process_after) = (asking.allocations(), of_the_process());
         println!(
-            "{REQUESTS} requests: {} allocations on the worker's thread, {} in the whole process",
+            "{turns} turns: {} allocations on the worker's thread, {} in the whole process",
             after - before,
             process_after - process_before
         );
@@ -327,11 +339,18 @@ impl Client {
         }
     }
 
-    /// Reads so many bytes more.
+    /// Reads so many bytes and forgets them.
     fn skip(&mut self, count: usize) {
-        let rest = count - self.received.len().min(count);
-        self.received.drain(..count - rest);
-        std::io::copy(&mut (&self.stream).take(rest as u64), &mut std::io::sink()).unwrap();
+        let known = count.min(self.received.len());
+        self.received.drain(..known);
+        let mut left = count - known;
+        let mut buffer = vec![0; 65_536];
+        while left > 0 {
+            let room = left.min(buffer.len());
+            let count = self.stream.read(&mut buffer[..room]).unwrap();
+            assert!(count > 0, "the connection ended {left} bytes early");
+            left -= count;
+        }
     }
 
     fn expect_end(&mut self) {

@@ -15,6 +15,7 @@
 mod curl;
 mod hyper;
 mod program;
+mod proxy;
 mod scripts;
 #[cfg(feature = "tls")]
 mod tls;

@@ -369,6 +369,9 @@ fn an_answer_that_is_not_read_to_its_end_takes_its_connection_with_it() {
             assert_eq!((answer.head().status().code(), answer.head().len()), (200, HELLO.len() - 5));
         } else {
             assert_eq!(answer.all(5).await?, b"hello");
+            // What is over stays over.
+            assert!(answer.chunk().await?.is_none());
+            assert_eq!(answer.all(5).await?, b"hello");
         }
         response.status(200).body(b"").await
     };

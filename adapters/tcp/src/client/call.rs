@@ -3,8 +3,10 @@
 use std::{fmt, rc::Rc, time::Duration};
 
 use midge::{
-    AnswerHead, FieldLines, Fields, Instant, Method,
-    client::{AnswerContent, AnswerReader, CallError, Host, RequestBytes, RequestError, RequestHead, Sending, Wire},
+    AnswerFraming, AnswerHead, FieldLines, Fields, Instant, Method,
+    client::{
+        AnswerContent, AnswerReader, CallError, Content, Host, RequestBytes, RequestError, RequestHead, Sending, Wire,
+    },
 };
 
 use super::{
@@ -48,22 +50,21 @@ impl<'c> Call<'c> {
 
     /// Begins a request. `target` is a path that begins with `/`, percent-encoded, with its query.
     pub fn request(&mut self, method: Method<'_>, target: &str) -> CallRequest<'_> {
+        self.request_with_target(method, &[target])
+    }
+
+    /// The same with a target that is in several pieces.
+    pub fn request_with_target(&mut self, method: Method<'_>, target: &[&str]) -> CallRequest<'_> {
         let Self { client, reactor, memory, deadline } = self;
         // Always there, until this is dropped.
         let (input, output, table) = match memory {
-            Some(memory) => {
-                if memory.table.is_empty() {
-                    // Within its capacity.
-                    memory.table.resize(memory.table.capacity(), midge::Field::EMPTY);
-                }
-                (&mut *memory.input, &mut *memory.output, &mut *memory.table)
-            }
+            Some(memory) => memory.parts(),
             None => (&mut [][..], &mut [][..], &mut [][..]),
         };
         let is_replayable = method.is_idempotent();
         let reader = AnswerReader::new(input, table, &client.limits).to_head(method == Method::Head);
         // It was checked when the client was made.
-        let head = Host::new(&client.host).map(|host| RequestHead::new(output, method, target, host));
+        let head = Host::new(&client.host).map(|host| RequestHead::with_target(output, method, target, host));
         CallRequest { head, link: Link { client, reactor, deadline: *deadline, socket: None, is_replayable }, reader }
     }
 }
@@ -272,7 +273,14 @@ impl<'k> Answer<'k> {
     fn new(link: Link<'k>, request: &mut RequestBytes<'k>, reader: AnswerReader<'k>) -> Result<Self, ClientError> {
         let is_sent = request.is_finished() && request.pending().is_empty();
         let Some((head, content)) = reader.into_parts() else { return Err(link.error(ClientErrorKind::Over)) };
-        Ok(Self { link, head, content, is_sent })
+        let mut answer = Self { link, head, content, is_sent };
+        // One without a body is over already.
+        if matches!(head.framing(), AnswerFraming::Nothing | AnswerFraming::Length(0))
+            && matches!(answer.content.step(), Ok(Content::End))
+        {
+            answer.keep();
+        }
+        Ok(answer)
     }
 
     /// The status.
@@ -299,6 +307,9 @@ impl<'k> Answer<'k> {
     ///
     /// As [`ClientErrorKind`] lists: the answer is cut, malformed, over a limit, or late.
     pub async fn chunk(&mut self) -> Result<Option<&[u8]>, ClientError> {
+        if self.link.socket.is_none() {
+            return Ok(None);
+        }
         let content = &mut self.content;
         let more = self.link.timed(async |link: &mut Link<'_>| Ok(link.wire()?.read(content).await?.is_some()));
         if more.await? {
@@ -314,6 +325,9 @@ impl<'k> Answer<'k> {
     ///
     /// [`ClientErrorKind::TooLarge`], and what [`chunk`](Self::chunk) gives.
     pub async fn all(&mut self, limit: usize) -> Result<&[u8], ClientError> {
+        if self.link.socket.is_none() {
+            return Ok(self.content.kept());
+        }
         let content = &mut self.content;
         let gathered = self.link.timed(async |link: &mut Link<'_>| Ok(link.wire()?.gather(content, limit).await?));
         if !gathered.await? {

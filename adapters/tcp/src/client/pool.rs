@@ -63,20 +63,24 @@ impl Pool {
 
 /// The buffers of one call.
 pub(crate) struct Memory {
-    pub(crate) input: Box<[u8]>,
-    pub(crate) output: Box<[u8]>,
-    /// Filled when it is first used.
-    pub(crate) table: Vec<Field>,
+    /// For what comes in, and behind that for what goes out.
+    bytes: Vec<u8>,
+    table: Vec<Field>,
 }
 
 impl Memory {
     pub(crate) fn new() -> Self {
-        Self {
-            // Zeroed by the kernel, page by page, when they are first used.
-            input: vec![0; INPUT].into_boxed_slice(),
-            output: vec![0; OUTPUT].into_boxed_slice(),
-            table: Vec::with_capacity(FIELDS),
-        }
+        Self { bytes: Vec::with_capacity(INPUT + OUTPUT), table: Vec::with_capacity(FIELDS) }
+    }
+
+    /// The buffer for the answer, the one for the request, and the answer's table of fields.
+    ///
+    /// They were set aside at start, and are filled, within their capacity, when they are first used: until then they cost no page.
+    pub(crate) fn parts(&mut self) -> (&mut [u8], &mut [u8], &mut [Field]) {
+        self.bytes.resize(INPUT + OUTPUT, 0);
+        self.table.resize(FIELDS, Field::EMPTY);
+        let (input, output) = self.bytes.split_at_mut_checked(INPUT).unwrap_or_default();
+        (input, output, &mut self.table)
     }
 }
 
