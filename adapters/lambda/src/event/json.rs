@@ -22,7 +22,7 @@ pub(crate) struct Json<'b> {
 
 /// Says that the document is not what it should be; [`Json::error`] says how. As small as it is, results fit into registers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stop;
+pub struct Stop;
 
 /// A string that was read: where its content is, between the quotes.
 #[derive(Debug, Clone, Copy)]
