@@ -59,9 +59,9 @@ fn every_event_becomes_a_metric() {
     assert_eq!(values(&platform.extension.line()), expected);
 
     // Managed instances report the duration alone.
-    let managed = event("26.000", "report", r#""requestId":"2","status":"success","metrics":{"durationMs":3.141}"#);
+    let managed = event("26.000", "report", r#""requestId":"2","status":"success","metrics":{"durationMs":3.25}"#);
     assert_eq!(platform.push(&[managed]), 200);
-    assert_eq!(values(&platform.extension.line()), serde_json::json!({"duration_ms": 3.141}));
+    assert_eq!(values(&platform.extension.line()), serde_json::json!({"duration_ms": 3.25}));
 
     let (_, health) = platform.client().ask("GET", "/health", b"");
     assert!(health.contains("\"init_duration_ms\":125.33,\"invocations\":2"), "{health}");
