@@ -34,15 +34,25 @@ pub struct Platform {
 impl Platform {
     /// An extension that has connected, with these variables and no others.
     pub fn start(variables: &[(&str, &str)]) -> Self {
+        Self::of(Command::new(env!("CARGO_BIN_EXE_midge-extension")), variables)
+    }
+
+    /// The same with another build of it, or one under a tool.
+    pub fn of(command: Command, variables: &[(&str, &str)]) -> Self {
         let fake = Fake::start();
-        let extension = Extension::start(&fake, variables);
+        let extension = Extension::spawn(command, &fake, own_host(), variables);
         let api = fake.accept();
         Self { fake, api, extension }
     }
 
     /// One that has asked for its first event.
     pub fn ready(variables: &[(&str, &str)]) -> Self {
-        let mut platform = Self::start(variables);
+        Self::start(variables).get_ready()
+    }
+
+    /// From the registration to the request for the first event.
+    pub fn get_ready(self) -> Self {
+        let mut platform = self;
         platform.register();
         platform.api.expect(SUBSCRIBE);
         platform.api.send("HTTP/1.1 200 OK\r\nContent-Length: 4\r\n\r\n\"OK\"");
@@ -129,7 +139,7 @@ pub fn report(id: &str, duration: &str) -> String {
 
 /// A process.
 pub struct Extension {
-    child: Child,
+    pub child: Child,
     pub address: SocketAddr,
     out: Receiver<String>,
     err: Receiver<String>,
@@ -142,9 +152,14 @@ impl Extension {
 
     /// On this of the loopback's addresses: with one of its own, each test may use the same port.
     pub fn start_on(fake: &Fake, host: Ipv4Addr, variables: &[(&str, &str)]) -> Self {
-        let mut command = Command::new(env!("CARGO_BIN_EXE_midge-extension"));
+        Self::spawn(Command::new(env!("CARGO_BIN_EXE_midge-extension")), fake, host, variables)
+    }
+
+    /// Another build of it, or one under a tool.
+    pub fn spawn(mut command: Command, fake: &Fake, host: Ipv4Addr, variables: &[(&str, &str)]) -> Self {
         command
             .env_clear()
+            .env("PATH", std::env::var_os("PATH").unwrap())
             .env("AWS_LAMBDA_RUNTIME_API", fake.address.to_string())
             .env("AWS_LAMBDA_FUNCTION_NAME", "hello")
             .env("AWS_LAMBDA_FUNCTION_VERSION", "$LATEST")
@@ -202,7 +217,7 @@ impl Drop for Extension {
 }
 
 /// What comes line by line, on a thread of its own.
-fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
+pub fn lines(from: impl Read + Send + 'static) -> Receiver<String> {
     let (send, lines) = mpsc::channel();
     thread::spawn(move || BufReader::new(from).lines().map_while(Result::ok).try_for_each(|line| send.send(line)));
     lines
