@@ -23,7 +23,7 @@ use midge_tests::server::Server;
 use rustix::process::{Pid, Signal};
 
 use fake::{Api, Fake, NEXT, event, with_body};
-use rie::{Client, Group, Rie, free_port, path_of};
+use rie::{Client, Group, Rie, alone, free_port, members, path_of};
 
 const GREETING: &str = "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/plain; charset=utf-8\"},\"cookies\":[],\"body\":\"Hello from \
                         midge!\\n\",\"isBase64Encoded\":false}";
@@ -160,18 +160,7 @@ fn serves(command: &mut Command) {
 #[test]
 fn the_static_program_needs_nothing_around_it() {
     let root = path_of("MIDGE_LAMBDA_TARGET").join("empty-root");
-    let _ = fs::remove_dir_all(&root);
-    fs::create_dir_all(&root).unwrap();
-    fs::copy(path_of("MIDGE_BOOTSTRAP_X86_64"), root.join("bootstrap")).unwrap();
-    // A user namespace, where the test doesn't run as root.
-    let mut command = if rustix::process::getuid().is_root() {
-        Command::new("chroot")
-    } else {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "chroot"]);
-        command
-    };
-    serves(command.arg(&root).arg("/bootstrap"));
+    serves(&mut alone(&path_of("MIDGE_BOOTSTRAP_X86_64"), &root));
     let left: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["bootstrap"]);
 }
@@ -184,13 +173,7 @@ fn the_arm64_program_runs() {
 #[test]
 fn a_bootstrap_package_holds_one_program_that_may_run() {
     for name in ["MIDGE_BOOTSTRAP_X86_64", "MIDGE_BOOTSTRAP_AARCH64"] {
-        let package = path_of(name).with_extension("zip");
-        let listed = Command::new("python3")
-            .args(["-c", "import sys,zipfile\nfor e in zipfile.ZipFile(sys.argv[1]).infolist(): print(e.filename, oct(e.external_attr >> 16))"])
-            .arg(package)
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8_lossy(&listed.stdout), "bootstrap 0o100755\n");
+        assert_eq!(members(&path_of(name).with_extension("zip")), "bootstrap 0o100755\n");
     }
 }
 

@@ -1,9 +1,10 @@
 //! The platform's emulator around a program, and a client of it.
 
 use std::{
+    fs,
     io::{BufRead, BufReader, Read, Write},
     net::{SocketAddr, TcpListener, TcpStream},
-    path::PathBuf,
+    path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
     time::{Duration, Instant},
@@ -126,4 +127,29 @@ impl Client {
     pub fn invoke(&mut self, event: impl AsRef<[u8]>) -> String {
         self.ask("POST", "/2015-03-31/functions/function/invocations", event.as_ref()).1
     }
+}
+
+/// The command that runs a program where nothing else is: in a root of its own, which is made at `root`.
+pub fn alone(program: &Path, root: &Path) -> Command {
+    let _ = fs::remove_dir_all(root);
+    fs::create_dir_all(root).unwrap();
+    let name = program.file_name().unwrap();
+    fs::copy(program, root.join(name)).unwrap();
+    // A user namespace, where the test doesn't run as root.
+    let mut command = if rustix::process::getuid().is_root() {
+        Command::new("chroot")
+    } else {
+        let mut command = Command::new("unshare");
+        command.args(["--user", "--map-root-user", "chroot"]);
+        command
+    };
+    command.arg(root).arg(Path::new("/").join(name));
+    command
+}
+
+/// What a zip file has in it, with the permissions of each.
+pub fn members(package: &Path) -> String {
+    const LIST: &str = "import sys,zipfile\nfor e in zipfile.ZipFile(sys.argv[1]).infolist(): print(e.filename, oct(e.external_attr >> 16))";
+    let listed = Command::new("python3").args(["-c", LIST]).arg(package).output().unwrap();
+    String::from_utf8(listed.stdout).unwrap()
 }

@@ -16,7 +16,7 @@ use crate::{
 
 /// The emulator around a function with the extension beside it, or without.
 pub struct Emulated {
-    group: Group,
+    pub group: Group,
     /// Where it takes invocations.
     pub address: SocketAddr,
     /// The extension's server.

@@ -1,5 +1,9 @@
 //! With a function, under the platform's emulator.
 
+use std::fs;
+
+use rustix::process::{Pid, Signal, kill_process};
+
 use crate::{emf, emulated::Emulated, fake::event, rie::Client};
 
 #[test]
@@ -85,4 +89,33 @@ fn in_managed_mode_the_event_of_an_invocation_would_be_refused() {
     let emulated = Emulated::start(true, &variables);
     let log = Emulated::line(&emulated.out, "External agent registered");
     assert!(log.contains("events=[SHUTDOWN]"), "{log}");
+}
+
+/// The function's process.
+fn function(emulated: &Emulated) -> Pid {
+    let children = fs::read_dir(format!("/proc/{}/task", emulated.group.0.id())).unwrap().flat_map(|task| {
+        let text = fs::read_to_string(task.unwrap().path().join("children")).unwrap();
+        text.split_whitespace().map(|id| id.parse().unwrap()).collect::<Vec<i32>>()
+    });
+    let is_function = |id: &i32| fs::read_to_string(format!("/proc/{id}/comm")).is_ok_and(|name| name == "bootstrap\n");
+    Pid::from_raw(children.into_iter().find(is_function).unwrap()).unwrap()
+}
+
+#[test]
+fn a_function_that_dies_brings_a_new_extension() {
+    let mut emulated = Emulated::start(true, &[]);
+    let mut client = Client::connect(emulated.address);
+    for _ in 0..3 {
+        emulated.invoke(&mut client);
+        let (_, health) = Client::connect(emulated.server).ask("GET", "/health", b"");
+        assert!(health.contains("\"invocations\":1}"), "{health}");
+        kill_process(function(&emulated), Signal::KILL).unwrap();
+        // The emulator finds out, shuts the environment down, and makes a new one for the next invocation.
+        while client.invoke(event("GET", "/")).contains("Hello") {}
+    }
+    emulated.invoke(&mut client);
+    emulated.end();
+    let log: Vec<String> = emulated.err.iter().collect();
+    let registered = log.iter().filter(|line| line.contains("registered, subscribed to [INVOKE SHUTDOWN]")).count();
+    assert!(registered >= 4, "{registered}: {log:#?}");
 }
