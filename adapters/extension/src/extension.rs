@@ -269,6 +269,10 @@ impl Serving {
             .slots(SLOTS)
             .input_bytes(PUSH_BYTES + LIMITS.head_bytes as usize)
             .output_bytes(OUTPUT_BYTES)
+            // The handler opens no sockets, and runs no timers.
+            .timers(0)
+            .outbound(0)
+            .calls(0)
             .limits(LIMITS)
             .grace(GRACE)
             .handle_signals(false);
