@@ -20,7 +20,7 @@ pub(crate) struct Json<'b> {
     fault: Option<EventError>,
 }
 
-/// Says that the document is not what it should be; [`Json::error`] says how. As small as it is, results fit into registers.
+/// Says that the document is not what it should be; the reader says how. As small as it is, results fit into registers.
 #[derive(Debug, Clone, Copy)]
 pub struct Stop;
 
