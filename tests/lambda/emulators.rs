@@ -11,136 +11,19 @@
 #![allow(dead_code, reason = "the Runtime API is shared with other tests, which use more of it")]
 
 mod fake;
+mod rie;
 
 use std::{
     fs,
-    io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
-    path::{Path, PathBuf},
+    path::Path,
     process::{Command, Stdio},
-    thread,
-    time::{Duration, Instant},
 };
 
 use midge_tests::server::Server;
-use rustix::process::{Pid, Signal, kill_process_group};
+use rustix::process::{Pid, Signal};
 
-use fake::{Api, Fake, NEXT, PATIENCE, event, with_body};
-
-/// What `tests/lambda/run` found or made.
-fn path_of(name: &str) -> PathBuf {
-    std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set: tests/lambda/run sets it")).into()
-}
-
-/// A program and whatever it starts, ended with the test.
-struct Group(std::process::Child);
-
-impl Group {
-    fn start(command: &mut Command) -> Self {
-        use std::os::unix::process::CommandExt;
-        Self(command.process_group(0).stdin(Stdio::null()).spawn().unwrap())
-    }
-}
-
-impl Drop for Group {
-    fn drop(&mut self) {
-        // Both fail only when it is gone already.
-        let _ = kill_process_group(Pid::from_child(&self.0), Signal::KILL);
-        let _ = self.0.wait();
-    }
-}
-
-/// A port that was free just now.
-fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
-/// A keep-alive connection of a client's, to a server that may just be starting.
-struct Client(BufReader<TcpStream>);
-
-impl Client {
-    fn connect(address: SocketAddr) -> Self {
-        let begun = Instant::now();
-        loop {
-            match TcpStream::connect(address) {
-                Ok(stream) => {
-                    stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
-                    stream.set_nodelay(true).unwrap();
-                    return Self(BufReader::new(stream));
-                }
-                // There is nothing to wait for but the attempt itself.
-                Err(_) if begun.elapsed() < PATIENCE => thread::sleep(Duration::from_millis(20)),
-                Err(error) => panic!("nobody listens at {address}: {error}"),
-            }
-        }
-    }
-
-    /// The status and the body of the answer.
-    fn ask(&mut self, method: &str, target: &str, body: &[u8]) -> (u16, String) {
-        let head = format!("{method} {target} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {}\r\n\r\n", body.len());
-        self.0.get_mut().write_all(&[head.as_bytes(), body].concat()).unwrap();
-        let mut head = String::new();
-        while !head.ends_with("\r\n\r\n") {
-            assert_ne!(self.0.read_line(&mut head).unwrap(), 0, "{head:?}");
-        }
-        let status = head[9..12].parse().unwrap();
-        let head = head.to_ascii_lowercase();
-        let mut body = Vec::new();
-        if head.contains("\r\ntransfer-encoding: chunked\r\n") {
-            loop {
-                let mut line = String::new();
-                self.0.read_line(&mut line).unwrap();
-                let size = usize::from_str_radix(line.trim_end(), 16).unwrap();
-                let start = body.len();
-                body.resize(start + size + 2, 0);
-                self.0.read_exact(&mut body[start..]).unwrap();
-                body.truncate(start + size);
-                if size == 0 {
-                    break;
-                }
-            }
-        } else if let Some(length) = head.lines().find_map(|line| line.strip_prefix("content-length: ")) {
-            body.resize(length.parse().unwrap(), 0);
-            self.0.read_exact(&mut body).unwrap();
-        }
-        (status, String::from_utf8(body).unwrap())
-    }
-}
-
-/// The platform's emulator around a program.
-struct Rie {
-    address: SocketAddr,
-    _group: Group,
-}
-
-impl Rie {
-    fn start(mut bootstrap: Command) -> Self {
-        let (api, address) = (free_port(), free_port());
-        let program = bootstrap.get_program().to_owned();
-        let command = bootstrap.get_envs().fold(Command::new(path_of("MIDGE_RIE")), |mut command, (name, value)| {
-            match value {
-                Some(value) => command.env(name, value),
-                None => command.env_remove(name),
-            };
-            command
-        });
-        bootstrap = command;
-        bootstrap.args(["--runtime-api-address", &api.to_string()]);
-        bootstrap.args(["--runtime-interface-emulator-address", &address.to_string()]);
-        bootstrap.arg(program).stdout(Stdio::null()).stderr(Stdio::null());
-        Self { address, _group: Group::start(&mut bootstrap) }
-    }
-
-    fn client(&self) -> Client {
-        Client::connect(self.address)
-    }
-}
-
-impl Client {
-    fn invoke(&mut self, event: impl AsRef<[u8]>) -> String {
-        self.ask("POST", "/2015-03-31/functions/function/invocations", event.as_ref()).1
-    }
-}
+use fake::{Api, Fake, NEXT, event, with_body};
+use rie::{Client, Group, Rie, alone, free_port, members, path_of};
 
 const GREETING: &str = "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/plain; charset=utf-8\"},\"cookies\":[],\"body\":\"Hello from \
                         midge!\\n\",\"isBase64Encoded\":false}";
@@ -277,18 +160,7 @@ fn serves(command: &mut Command) {
 #[test]
 fn the_static_program_needs_nothing_around_it() {
     let root = path_of("MIDGE_LAMBDA_TARGET").join("empty-root");
-    let _ = fs::remove_dir_all(&root);
-    fs::create_dir_all(&root).unwrap();
-    fs::copy(path_of("MIDGE_BOOTSTRAP_X86_64"), root.join("bootstrap")).unwrap();
-    // A user namespace, where the test doesn't run as root.
-    let mut command = if rustix::process::getuid().is_root() {
-        Command::new("chroot")
-    } else {
-        let mut command = Command::new("unshare");
-        command.args(["--user", "--map-root-user", "chroot"]);
-        command
-    };
-    serves(command.arg(&root).arg("/bootstrap"));
+    serves(&mut alone(&path_of("MIDGE_BOOTSTRAP_X86_64"), &root));
     let left: Vec<_> = fs::read_dir(&root).unwrap().map(|entry| entry.unwrap().file_name()).collect();
     assert_eq!(left, ["bootstrap"]);
 }
@@ -301,13 +173,7 @@ fn the_arm64_program_runs() {
 #[test]
 fn a_bootstrap_package_holds_one_program_that_may_run() {
     for name in ["MIDGE_BOOTSTRAP_X86_64", "MIDGE_BOOTSTRAP_AARCH64"] {
-        let package = path_of(name).with_extension("zip");
-        let listed = Command::new("python3")
-            .args(["-c", "import sys,zipfile\nfor e in zipfile.ZipFile(sys.argv[1]).infolist(): print(e.filename, oct(e.external_attr >> 16))"])
-            .arg(package)
-            .output()
-            .unwrap();
-        assert_eq!(String::from_utf8_lossy(&listed.stdout), "bootstrap 0o100755\n");
+        assert_eq!(members(&path_of(name).with_extension("zip")), "bootstrap 0o100755\n");
     }
 }
 

@@ -1,7 +1,8 @@
 //! Where the Runtime API is.
 
 use std::{
-    net::{SocketAddr, ToSocketAddrs as _},
+    io,
+    net::{SocketAddr, TcpStream, ToSocketAddrs as _},
     ops::Range,
 };
 
@@ -10,7 +11,7 @@ use crate::Error;
 /// What `AWS_LAMBDA_RUNTIME_API` says, in any of the forms that platform and emulators write: `host:port`, with a scheme, with a
 /// path before the API's own.
 #[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct Endpoint {
+pub struct Endpoint {
     text: String,
     authority: Range<usize>,
     prefix: Range<usize>,
@@ -18,7 +19,12 @@ pub(crate) struct Endpoint {
 }
 
 impl Endpoint {
-    pub(crate) fn parse(text: String) -> Result<Self, Error> {
+    /// Reads the variable's value, and looks up the host.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Endpoint`].
+    pub fn parse(text: String) -> Result<Self, Error> {
         match Self::parts(&text) {
             Ok((authority, prefix, addresses)) => Ok(Self { text, authority, prefix, addresses }),
             Err(why) => Err(Error::Endpoint { given: text, why }),
@@ -26,17 +32,34 @@ impl Endpoint {
     }
 
     /// For `Host`.
-    pub(crate) fn authority(&self) -> &str {
+    pub fn authority(&self) -> &str {
         self.text.get(self.authority.clone()).unwrap_or_default()
     }
 
     /// What stands before the API's own path, without a slash at its end; nothing, as a rule.
-    pub(crate) fn prefix(&self) -> &str {
+    pub fn prefix(&self) -> &str {
         self.text.get(self.prefix.clone()).unwrap_or_default()
     }
 
-    pub(crate) fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
+    /// Where to connect to, in this order.
+    fn addresses(&self) -> impl Iterator<Item = SocketAddr> {
         self.addresses.iter().copied().flatten()
+    }
+
+    /// A connection to the first address that takes one.
+    ///
+    /// # Errors
+    ///
+    /// None does: what the last one said.
+    pub fn connect(&self) -> io::Result<TcpStream> {
+        let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
+        for address in self.addresses() {
+            match TcpStream::connect(address) {
+                Ok(stream) => return stream.set_nodelay(true).map(|()| stream),
+                Err(error) => failure = error,
+            }
+        }
+        Err(failure)
     }
 
     fn parts(text: &str) -> Result<Parts, &'static str> {

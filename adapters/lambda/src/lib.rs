@@ -69,6 +69,8 @@ mod event;
 mod hooks;
 mod link;
 mod panic;
+#[doc(hidden)]
+pub mod platform;
 mod region;
 mod runtime;
 #[cfg(feature = "signals")]
@@ -79,10 +81,7 @@ mod timer;
 mod wait;
 mod worker;
 
-use std::{
-    fmt,
-    io::{self, Write as _},
-};
+use std::fmt;
 
 pub use crate::{
     context::{Context, context},
@@ -93,11 +92,5 @@ pub use crate::{
 /// One line on stderr, which the platform keeps in the function's log.
 #[cold]
 fn log(what: fmt::Arguments<'_>) {
-    // One write, since others may write too. A line that doesn't fit is cut; nobody is to be told if stderr is gone.
-    let mut memory = [b'\n'; 1_024];
-    let (text, _end) = memory.split_at_mut(1_023);
-    let mut line = text::Text::new(text);
-    let _ = fmt::write(&mut line, format_args!("midge-lambda: {what}"));
-    let length = line.as_bytes().len();
-    let _ = io::stderr().write_all(memory.get(..=length).unwrap_or_default());
+    platform::log("midge-lambda", what);
 }

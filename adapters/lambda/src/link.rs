@@ -125,7 +125,7 @@ impl Link {
         let mut stream = self.stream.try_borrow_mut().map_err(|_| Lost::busy())?;
         let stream = match &mut *stream {
             Some(stream) => stream,
-            none => none.insert(Arc::new(self.connect().map_err(Lost::BeforeAnswer)?)),
+            none => none.insert(Arc::new(self.endpoint.connect().map_err(Lost::BeforeAnswer)?)),
         };
         (&**stream).write_all(bytes).map_err(Lost::BeforeAnswer)
     }
@@ -152,17 +152,6 @@ impl Link {
         if let Ok(mut stream) = self.stream.try_borrow_mut() {
             *stream = None;
         }
-    }
-
-    fn connect(&self) -> io::Result<TcpStream> {
-        let mut failure = io::Error::from(io::ErrorKind::AddrNotAvailable);
-        for address in self.endpoint.addresses() {
-            match TcpStream::connect(address) {
-                Ok(stream) => return stream.set_nodelay(true).map(|()| stream),
-                Err(error) => failure = error,
-            }
-        }
-        Err(failure)
     }
 }
 

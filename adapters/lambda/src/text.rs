@@ -3,18 +3,20 @@
 use std::fmt;
 
 /// A buffer that is written from left to right. What doesn't fit is left out, and [`Text::is_cut`] says so.
-pub(crate) struct Text<'b> {
+pub struct Text<'b> {
     buffer: &'b mut [u8],
     length: usize,
     cut: bool,
 }
 
 impl<'b> Text<'b> {
-    pub(crate) const fn new(buffer: &'b mut [u8]) -> Self {
+    /// An empty text in `buffer`.
+    pub const fn new(buffer: &'b mut [u8]) -> Self {
         Self { buffer, length: 0, cut: false }
     }
 
-    pub(crate) fn push(&mut self, bytes: &[u8]) {
+    /// Puts `bytes` behind what is there, or nothing of them if they don't fit.
+    pub fn push(&mut self, bytes: &[u8]) {
         match self.buffer.get_mut(self.length..self.length + bytes.len()) {
             Some(place) if !self.cut => {
                 place.copy_from_slice(bytes);
@@ -25,7 +27,7 @@ impl<'b> Text<'b> {
     }
 
     /// In decimal digits.
-    pub(crate) fn push_number(&mut self, number: usize) {
+    pub fn push_number(&mut self, number: usize) {
         let (mut digits, mut rest) = ([b'0'; 20], number);
         let mut length = 0;
         for place in digits.iter_mut().rev() {
@@ -38,11 +40,13 @@ impl<'b> Text<'b> {
         self.push(digits.get(20 - length..).unwrap_or_default());
     }
 
-    pub(crate) fn is_cut(&self) -> bool {
+    /// Whether something was left out.
+    pub fn is_cut(&self) -> bool {
         self.cut
     }
 
-    pub(crate) fn as_bytes(&self) -> &[u8] {
+    /// What was written.
+    pub fn as_bytes(&self) -> &[u8] {
         self.buffer.get(..self.length).unwrap_or_default()
     }
 }
@@ -59,7 +63,7 @@ impl fmt::Write for Text<'_> {
 }
 
 /// Escapes what is written through it as the inside of a JSON string.
-struct Escaped<'t, 'b>(&'t mut Text<'b>);
+pub struct Escaped<'t, 'b>(pub &'t mut Text<'b>);
 
 impl fmt::Write for Escaped<'_, '_> {
     fn write_str(&mut self, text: &str) -> fmt::Result {
@@ -77,7 +81,7 @@ impl fmt::Write for Escaped<'_, '_> {
 }
 
 /// The platform's error document. A message that doesn't fit is cut.
-pub(crate) fn error_document<'b>(buffer: &'b mut [u8], kind: &str, message: &dyn fmt::Display) -> &'b [u8] {
+pub fn error_document<'b>(buffer: &'b mut [u8], kind: &str, message: &dyn fmt::Display) -> &'b [u8] {
     const END: &[u8] = b"\",\"stackTrace\":[]}";
     let room = buffer.len().saturating_sub(END.len());
     let mut text = Text::new(buffer.get_mut(..room).unwrap_or_default());

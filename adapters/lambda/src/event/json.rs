@@ -20,9 +20,9 @@ pub(crate) struct Json<'b> {
     fault: Option<EventError>,
 }
 
-/// Says that the document is not what it should be; [`Json::error`] says how. As small as it is, results fit into registers.
+/// Says that the document is not what it should be; the reader says how. As small as it is, results fit into registers.
 #[derive(Debug, Clone, Copy)]
-pub(crate) struct Stop;
+pub struct Stop;
 
 /// A member of an object that is as plain as [`Json::members`] wants it.
 #[derive(Debug, Clone, Copy)]
