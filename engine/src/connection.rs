@@ -80,7 +80,7 @@ impl<'c, 'm> Connection<'c, 'm> {
     pub fn new(slot: &'c mut Slot<'m>, limits: &'c Limits, now: Instant) -> Self {
         let head_bytes = (limits.head_bytes as usize).min(slot.input.len().saturating_sub(BODY_ROOM));
         slot.state.input.reset();
-        slot.state.output.reset(true, limits.response_head_bytes);
+        slot.state.output.reset(limits.response_head_bytes);
         #[cfg(feature = "arena")]
         slot.state.arena.reset();
         Self {

@@ -7,7 +7,7 @@ use core::{
 };
 
 use crate::{
-    exchange::ExchangeState,
+    exchange::{ExchangeState, output::OutputState},
     http1::{fields::Field, head::Seen},
 };
 
@@ -32,7 +32,9 @@ impl<'m> Slot<'m> {
     /// `output` holds at least one answer's head ([`Limits::response_head_bytes`](crate::Limits::response_head_bytes)): 16 KiB is a good
     /// size. `fields` has an entry for each header and trailer field that is let in.
     pub fn new(input: &'m mut [u8], output: &'m mut [u8], fields: &'m mut [Field]) -> Self {
-        Self { input, output, fields, seen: Seen::NONE, state: ExchangeState::new() }
+        let mut state = ExchangeState::new();
+        state.output = OutputState::HTTP1;
+        Self { input, output, fields, seen: Seen::NONE, state }
     }
 
     /// Gives the handler's arena `bytes` of memory at once, and lets it have no more than that.

@@ -23,7 +23,6 @@ import { worker, durableObject } from "./midge.js";
 import { calls } from "./calls.js";
 ${body}`,
     "midge.js": fs.readFileSync(path.join(shim, "midge.js")),
-    "handle.js": fs.readFileSync(path.join(shim, "handle.js")),
     "calls.js": fs.readFileSync(path.join(shim, "calls.js")),
     "module.wasm": fs.readFileSync(path.join(wasm, module)),
   };

@@ -5,8 +5,8 @@ import fs from "node:fs";
 import path from "node:path";
 import { describe, test } from "node:test";
 
-import { calls, row } from "../../adapters/workers/js/calls.js";
-import { ABI, CallError, Served, durableObject, worker } from "../../adapters/workers/js/midge.js";
+import { CallError, calls, row } from "../../adapters/workers/js/calls.js";
+import { ABI, Served, durableObject, worker } from "../../adapters/workers/js/midge.js";
 import { wasm } from "./lib.js";
 
 const bytes = (name) => fs.readFileSync(path.join(wasm, `midge_workers_${name}.wasm`));
@@ -128,7 +128,7 @@ describe("the shim", () => {
   });
 
   test("an event without its kind in the module fails", async () => {
-    const [result] = await silent(() => worker(hello).scheduled({ cron: "*" }, {}, ctx).catch((error) => error.message));
+    const [result] = await silent(() => worker(hello, { calls }).scheduled({ cron: "*" }, {}, ctx).catch((error) => error.message));
     assert.equal(result, "midge: the event failed");
     const Unknown = durableObject(app, "Unknown", { calls });
     const [answer] = await silent(() => new Unknown({}, {}).fetch(new Request("http://a/")));
@@ -150,14 +150,14 @@ describe("the shim", () => {
 function hostile(module, replaced) {
   const seen = { responds: 0, fails: [], logs: [], writes: [] };
   const memory = () => new Uint8Array(instance.exports.memory.buffer);
-  const head = Buffer.from(replaced.request ?? "GET a /");
+  const head = Buffer.from(replaced.request ?? "GET a/");
   const midge = {
     head: (place, size) => (memory().set(head.subarray(0, size), place), head.length),
     class: () => -2, field: () => -2, fields: () => 0, body_length: () => 0, read: () => 0,
     respond: () => (seen.responds++, 0),
     write: (place, size) => (seen.writes.push(Buffer.from(memory().slice(place, place + size))), size),
     fail: (status) => (seen.fails.push(status), 0),
-    finish() {}, call: () => -38, poll: () => -9, take: () => -9, next: () => -9, close() {}, now: () => 0, random: () => 0,
+    deadline: () => 0, panic_text() {}, panic_char() {}, panic() {}, call: () => -38, poll: () => -9, take: () => -9, next: () => -9, close() {}, now: () => 0, random: () => 0,
     log: (level, place, size) => seen.logs.push(Buffer.from(memory().slice(place, place + size)).toString()),
     ...replaced,
   };
@@ -173,7 +173,7 @@ describe("a hostile host", () => {
   for (const name of ["head", "class", "field", "fields", "read", "respond", "write", "fail", "call", "take", "next", "random", "log"]) {
     test(`${name} with any number`, () => {
       for (const number of numbers) {
-        for (const request of ["POST a /echo", "GET a /var?APP", "GET a /random", "GET a /kv/get?a", "GET a /stream?40", "GET a /fields", "GET a /failure?404"]) {
+        for (const request of ["POST a/echo", "GET a/var?APP", "GET a/random", "GET a/kv/get?a", "GET a/stream?40", "GET a/fields", "GET a/failure?404"]) {
           const { run, instance } = hostile(app, { request, body_length: () => 5, call: () => 1, poll: () => 4, take: () => 4, random: () => 16, [name]: () => number });
           const state = run();
           assert.ok([0, 1, 2].includes(state), `${name} ${number} ${request}: ${state}`);
@@ -186,7 +186,7 @@ describe("a hostile host", () => {
   test("poll and body_length with any number", () => {
     for (const number of [NaN, -0, -1, 1e300, -1e300, Infinity, -Infinity, 0.5, 2 ** 53, -38, -11]) {
       for (const name of ["poll", "body_length"]) {
-        for (const request of ["POST a /echo", "GET a /kv/get?a", "GET a /service"]) {
+        for (const request of ["POST a/echo", "GET a/kv/get?a", "GET a/service"]) {
           const { run } = hostile(app, { request, call: () => 1, take: () => 4, [name]: () => number });
           assert.ok([0, 1, 2].includes(run()), `${name} ${number} ${request}`);
         }
@@ -201,7 +201,7 @@ describe("a hostile host", () => {
   });
 
   test("an instance that serves a request takes no second one", () => {
-    const { instance, run } = hostile(app, { request: "GET a /sleep?1", call: () => 1, poll: () => -11 });
+    const { instance, run } = hostile(app, { request: "GET a/sleep?1", call: () => 1, poll: () => -11 });
     assert.equal(run(), 0);
     assert.equal(run(), 3);
     assert.equal(instance.exports.midge_poll(), 0);
@@ -209,7 +209,7 @@ describe("a hostile host", () => {
 
   test("an instance can't be entered from within an import", () => {
     const inner = [];
-    const host = hostile(app, { request: "GET a /", respond: () => (inner.push(host.instance.exports.midge_poll(), host.instance.exports.midge_start(0)), 0) });
+    const host = hostile(app, { request: "GET a/", respond: () => (inner.push(host.instance.exports.midge_poll(), host.instance.exports.midge_start(0)), 0) });
     assert.equal(host.run(), 1);
     assert.deepEqual(inner, [3, 3]);
     assert.equal(host.run(), 1);
@@ -234,10 +234,13 @@ describe("a hostile host", () => {
       for (const [place, length] of [[size, 1], [size - 1, 2], [-1, 1], [0, size + 1], [1, -1], [-1, -1], [2147483647, 2147483647]]) {
         for (const result of [
           imports.class(place, length), imports.read(1, place, length), imports.respond(200, place, length, 0, 0),
-          imports.write(place, length, 0), imports.fail(500, place, length), imports.take(1, place, length), imports.next(1, place, length),
+          imports.write(place, length, 0), imports.fail(500, place, length, 0, 0), imports.fail(500, 0, 0, place, length), imports.take(1, place, length), imports.next(1, place, length),
           imports.random(place, length), imports.field(0, place, length, 0, 0), imports.call(1, place, length),
         ]) assert.ok(result < 0, `${place} ${length}: ${result}`);
         imports.log(0, place, length);
+        imports.panic_text(place, length);
+        imports.panic(place, length, 1);
+        imports.panic_char(1_114_112);
         imports.close(place);
         assert.equal(imports.poll(place), -9);
       }

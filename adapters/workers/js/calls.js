@@ -1,12 +1,68 @@
 // What a handler can call. Each operation takes the bytes that the program lends for the call (whatever outlives the call is copied),
 // and gives a value or a promise of one; what it throws becomes an error of that call alone.
 
-import { CallError, LATE, text } from "./midge.js";
+import { Body } from "./midge.js";
 
-/** @typedef {import("./midge.js").Served} Served */
+/**
+ * @typedef {import("./midge.js").Served} Served
+ * @typedef {(served: Served, parts: Uint8Array[]) => unknown} Operation
+ */
 
-const ENOENT = -2, ENODEV = -19, EINVAL = -22, ENOSYS = -38;
+const SCHEDULED = 1, QUEUE = 2;
+const ENOENT = -2, EIO = -5, EBADF = -9, EAGAIN = -11, EFAULT = -14, ENODEV = -19, EINVAL = -22, EMFILE = -24, ENOSYS = -38, EMSGSIZE = -90;
+const MAX_HANDLES = 64, MAX_PARTS = 64;
+
 const encoder = new TextEncoder();
+const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
+const NOTHING = new Uint8Array(0);
+const NULL_BODY = new Set(/** @type {unknown[]} */ ([101, 204, 205, 304]));
+
+/** An error that a host call gives as this number. */
+export class CallError extends Error {
+  /** @param {number} errno @param {string} message */
+  constructor(errno, message) {
+    super(message);
+    this.errno = errno;
+  }
+}
+
+/** What a host call gives. */
+export class Handle extends Body {
+  /** @param {Served} owner */
+  constructor(owner) {
+    super(owner);
+    this.result = EAGAIN;
+    /** @type {Uint8Array} */
+    this.bytes = NOTHING;
+    /** @type {Uint8Array[]} */
+    this.rows = [];
+    this.row = 0;
+  }
+
+  /** Takes in what an operation gave. @param {any} value */
+  settle(value) {
+    if (value === null || value === undefined) this.result = ENOENT;
+    else if (typeof value === "number" || typeof value === "boolean") this.result = Number(value);
+    else if (typeof value === "string") this.settle(encoder.encode(value));
+    else if (value instanceof ArrayBuffer) this.settle(new Uint8Array(value));
+    else if (ArrayBuffer.isView(value)) {
+      this.bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+      this.result = this.bytes.length;
+    } else if (value.rows) {
+      this.rows = value.rows;
+      this.settle(value.value);
+    } else {
+      this.source = value;
+      this.result = value.status ?? value.size ?? 0;
+    }
+  }
+
+  /** @param {any} error */
+  reject(error) {
+    this.result = error?.errno ?? EIO;
+    if (this.result === EIO) console.error(String(error));
+  }
+}
 
 /** @param {Uint8Array} part */
 const number = (part) => new DataView(part.buffer, part.byteOffset, part.byteLength).getFloat64(0, true);
@@ -14,7 +70,7 @@ const number = (part) => new DataView(part.buffer, part.byteOffset, part.byteLen
 /** @param {Uint8Array} part */
 const string = (part) => {
   try {
-    return text(part);
+    return decoder.decode(part);
   } catch {
     throw new CallError(EINVAL, "text that is not UTF-8");
   }
@@ -29,15 +85,21 @@ function binding(the, part, method) {
 }
 
 /** @param {Served} the */
-function storage(the) {
-  if (!the.object) throw new CallError(ENOSYS, "not in a Durable Object");
-  return the.object.storage;
+function object(the) {
+  if (!the.name) throw new CallError(ENOSYS, "not in a Durable Object");
+  return the.ctx;
 }
+
+/** @param {Served} the */
+const storage = (the) => object(the).storage;
 
 /** The body that a handle holds, to be passed on, with its length if it is known. @param {Served} the @param {number} handle */
 function body(the, handle) {
-  const source = the.handle(handle)?.source;
+  const held = the.handle(handle);
+  const source = held?.source;
   if (!source) throw new CallError(EINVAL, "no body to pass on");
+  held.passed = true;
+  if (held.whole) return held.whole;
   // The length of an encoded response is not that of the body which the platform decodes.
   const length = source.size ?? (source.headers?.has("content-encoding") ? undefined : source.headers?.get("content-length"));
   return source.body && length ? source.body.pipeThrough(new FixedLengthStream(Number(length))) : source.body;
@@ -86,7 +148,7 @@ function decode(tag, payload) {
 }
 
 /** @param {Served} the @param {Uint8Array[]} parts */
-async function fetched(the, [url, method, service, object, content, source, ...fields]) {
+async function fetched(the, [url, method, service, named, content, source, ...fields]) {
   const headers = new Headers();
   const from = number(source);
   /** @type {any} */
@@ -100,8 +162,8 @@ async function fetched(the, [url, method, service, object, content, source, ...f
   } catch (error) {
     throw new CallError(EINVAL, String(error));
   }
-  if (object.length) {
-    const name = string(object);
+  if (named.length) {
+    const name = string(named);
     const namespace = binding(the, service, "idFromName");
     target = namespace.get(namespace.idFromName(name));
   } else if (service.length) target = binding(the, service, "fetch");
@@ -110,8 +172,8 @@ async function fetched(the, [url, method, service, object, content, source, ...f
   return target.fetch(address, init);
 }
 
-/** By the numbers that ABI.md gives them. @type {Record<number, import("./midge.js").Operation>} */
-export const calls = {
+/** By the numbers that ABI.md gives them. @type {Record<number, Operation>} */
+const operations = {
   1(the, [name]) {
     const key = string(name);
     const value = Object.hasOwn(the.env ?? {}, key) ? the.env[key] : undefined;
@@ -119,10 +181,6 @@ export const calls = {
     return value;
   },
   2: (_, [time]) => scheduler.wait(number(time)).then(() => 0),
-  3(the, [time]) {
-    the.deadline = scheduler.wait(number(time)).then(() => LATE);
-    return 0;
-  },
   4: fetched,
 
   10: (the, [name, key]) => binding(the, name, "getWithMetadata").get(string(key), "arrayBuffer"),
@@ -168,13 +226,13 @@ export const calls = {
   },
   35: (the, [time]) => (number(time) < 0 ? storage(the).deleteAlarm() : storage(the).setAlarm(number(time))).then(() => 0),
   36(the) {
-    if (!the.object) throw new CallError(ENOSYS, "not in a Durable Object");
-    return the.object.id.name ?? String(the.object.id);
+    const { id } = object(the);
+    return id.name ?? String(id);
   },
 
   40(the) {
-    const event = the.event;
-    if (!event) throw new CallError(ENOENT, "no event");
+    const { event } = the;
+    if (!event || the.request || the.name) throw new CallError(ENOENT, "no event");
     if (!event.messages) return row([event.cron, event.scheduledTime]);
     return {
       rows: event.messages.map((/** @type {any} */ message, /** @type {number} */ index) => {
@@ -194,3 +252,100 @@ export const calls = {
   },
 };
 
+/** A value of the request's or a call's that a handle stands for, as `call` gives it. @param {Served} the @param {number} id */
+const called = (the, id) => /** @type {Handle | undefined} */ (the.handles?.[id - 1]);
+
+/** What `worker` and `durableObject` take as their option of this name. @type {import("./midge.js").Calls} */
+export const calls = {
+  imports: {
+    class: (the, place, size) => the.instance.put(the.name, place, size),
+    random(the, place, size) {
+      const range = the.instance.range(place, size);
+      return range ? crypto.getRandomValues(range).length : EFAULT;
+    },
+    call(the, operation, parts, count) {
+      const run = operations[operation];
+      if (!run) return ENOSYS;
+      const handles = (the.handles ??= []);
+      let slot = handles.indexOf(undefined);
+      if (slot < 0) slot = handles.length;
+      if (slot >= MAX_HANDLES) return EMFILE;
+      const table = count >>> 0 < MAX_PARTS ? the.instance.range(parts, count * 8) : undefined;
+      if (!table) return EFAULT;
+      const words = new DataView(table.buffer, table.byteOffset, table.byteLength);
+      const values = [];
+      for (let at = 0; at < table.length; at += 8) {
+        const value = the.instance.range(words.getUint32(at, true), words.getUint32(at + 4, true));
+        if (!value) return EFAULT;
+        values.push(value);
+      }
+      const handle = new Handle(the);
+      handles[slot] = handle;
+      try {
+        const result = run(the, values);
+        if (result instanceof Promise) {
+          the.wait(result.then((value) => handle.settle(value), (error) => handle.reject(error)));
+        } else handle.settle(result);
+      } catch (error) {
+        handle.reject(error);
+      }
+      return slot + 1;
+    },
+    poll: (the, id) => called(the, id)?.result ?? EBADF,
+    take(the, id, place, size) {
+      const range = the.instance.range(place, size);
+      const bytes = called(the, id)?.bytes;
+      if (!range) return EFAULT;
+      if (!bytes) return EBADF;
+      if (bytes.length > range.length) return EMSGSIZE;
+      range.set(bytes);
+      return bytes.length;
+    },
+    next(the, id, place, size) {
+      const range = the.instance.range(place, size);
+      const handle = called(the, id);
+      if (!range) return EFAULT;
+      if (!handle) return EBADF;
+      const row = handle.rows[handle.row];
+      if (!row) return ENOENT;
+      if (row.length <= range.length) {
+        range.set(row);
+        handle.row++;
+      }
+      return row.length;
+    },
+    close(the, id) {
+      const handle = called(the, id);
+      if (handle && the.handles) {
+        handle.close();
+        the.handles[id - 1] = undefined;
+      }
+    },
+  },
+
+  /** Runs an event that is no request. */
+  async event(pool, kind, event, env, ctx, name) {
+    const served = pool.serve(event, env, ctx, name);
+    if (!served) throw new Error("midge: too many events at once");
+    served.step(kind);
+    if (!served.over) await served.run();
+    if (!served.done) throw new Error("midge: the event failed");
+  },
+
+  handlers: (pool) => ({
+    /** @param {any} event @param {any} env @param {any} ctx */
+    scheduled: (event, env, ctx) => calls.event(pool, SCHEDULED, event, env, ctx, ""),
+    /** @param {any} batch @param {any} env @param {any} ctx */
+    queue: (batch, env, ctx) => calls.event(pool, QUEUE, batch, env, ctx, ""),
+  }),
+
+  passed(the) {
+    const init = /** @type {ResponseInit} */ (the.init);
+    const held = the.handle(the.passed >>> 1);
+    const headers = new Headers(the.passed & 1 ? held?.source?.headers : undefined);
+    for (const [name, value] of /** @type {any} */ (init.headers)) headers.append(name, value);
+    const none = the.request?.method === "HEAD" || NULL_BODY.has(init.status);
+    if (held && !none) held.passed = true;
+    return new Response(none ? null : (held?.whole ?? held?.source?.body ?? null), { status: init.status, headers });
+  },
+};

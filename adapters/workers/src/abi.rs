@@ -6,10 +6,12 @@
 
 use core::{
     cell::{Cell, UnsafeCell},
+    fmt,
     marker::PhantomData,
     mem::{MaybeUninit, align_of, size_of},
     pin::Pin,
     task::{Context, Poll, Waker},
+    time::Duration,
 };
 
 use midge::{Field, Limits};
@@ -19,11 +21,10 @@ use crate::error::CallError;
 /// The version of the ABI: the shim refuses a module with another one.
 pub const VERSION: u32 = 1;
 
-/// The request's method and URL, written to the front of `place`; their length.
-pub(crate) fn head(place: &mut [u8]) -> Result<usize, CallError> {
+/// The request's method and URL, written to the front of `place`; their length. `None` if they don't fit.
+pub(crate) fn head(place: &mut [u8]) -> Option<usize> {
     // SAFETY: the host writes `place.len()` bytes at most, into a slice that is borrowed for the call.
-    let result = unsafe { imports::head(place.as_mut_ptr(), place.len()) };
-    count(result, place.len())
+    within(unsafe { imports::head(place.as_mut_ptr(), place.len()) }, place.len())
 }
 
 /// The Durable Object class that the event is for; its length.
@@ -40,11 +41,10 @@ pub(crate) fn field(handle: u32, name: &str, place: &mut [u8]) -> Result<usize, 
     count(result, place.len())
 }
 
-/// All header fields of the request, as lines of `name: value` CR LF; their length.
-pub(crate) fn fields(place: &mut [u8]) -> Result<usize, CallError> {
+/// All header fields of the request, as lines of `name: value` CR LF; their length. `None` if they don't fit.
+pub(crate) fn fields(place: &mut [u8]) -> Option<usize> {
     // SAFETY: as in `head`.
-    let result = unsafe { imports::fields(place.as_mut_ptr(), place.len()) };
-    count(result, place.len())
+    within(unsafe { imports::fields(place.as_mut_ptr(), place.len()) }, place.len())
 }
 
 /// Length of the request's body; `None` if nobody knows it yet.
@@ -53,7 +53,13 @@ pub(crate) fn body_length() -> Option<u64> {
     (length >= 0.0).then_some(length as u64)
 }
 
-/// The next bytes of `handle`'s body (0 is the request's): 0 at its end.
+/// The next bytes of the request's body: 0 at its end, `None` if it broke off.
+pub(crate) fn read_request(place: &mut [u8]) -> Poll<Option<usize>> {
+    // SAFETY: as in `head`.
+    unless_again(unsafe { imports::read(0, place.as_mut_ptr(), place.len()) }, place.len())
+}
+
+/// The next bytes of `handle`'s body: 0 at its end.
 pub(crate) fn read(handle: u32, place: &mut [u8]) -> Poll<Result<usize, CallError>> {
     if place.is_empty() {
         return Poll::Ready(Ok(0));
@@ -63,31 +69,37 @@ pub(crate) fn read(handle: u32, place: &mut [u8]) -> Poll<Result<usize, CallErro
     waiting(count(result, place.len()))
 }
 
-/// Begins the answer: its status, its field lines, its length if it is known, and the handle whose body it passes on.
-pub(crate) fn respond(status: u16, lines: &[u8], length: Option<u64>, passed: u32) -> Result<(), CallError> {
+/// Begins the answer: its status, its field lines, its length if it is known, and the handle whose body it passes on. `None` if the host
+/// doesn't take it.
+pub(crate) fn respond(status: u16, lines: &[u8], length: Option<u64>, passed: u32) -> Option<()> {
     let length = length.map_or(-1.0, |length| length as f64);
     // SAFETY: the host reads `lines`, borrowed for the call, within their length.
-    let result = unsafe { imports::respond(status.into(), lines.as_ptr(), lines.len(), length, passed) };
-    count(result, 0).map(|_| ())
+    (unsafe { imports::respond(status.into(), lines.as_ptr(), lines.len(), length, passed) } == 0).then_some(())
 }
 
-/// Takes `bytes` of the answer's body, or none of them while the client is still busy with those before.
-pub(crate) fn write(bytes: &[u8], last: bool) -> Poll<Result<(), CallError>> {
+/// Takes `bytes` of the answer's body, or none of them while the client is still busy with those before. `last`: the answer is complete
+/// with them. `None` if the host doesn't take them.
+pub(crate) fn write(bytes: &[u8], last: bool) -> Poll<Option<usize>> {
     // SAFETY: the host copies `bytes`, borrowed for the call, within their length.
-    let result = unsafe { imports::write(bytes.as_ptr(), bytes.len(), last.into()) };
-    waiting(count(result, bytes.len()).map(|_| ()))
+    unless_again(unsafe { imports::write(bytes.as_ptr(), bytes.len(), last.into()) }, bytes.len())
 }
 
-/// Answers with a failure: the host adds the status's reason.
-pub(crate) fn fail(status: u16, message: &str) -> Result<(), CallError> {
-    // SAFETY: the host reads `message`, borrowed for the call, within its length.
-    let result = unsafe { imports::fail(status.into(), message.as_ptr(), message.len()) };
-    count(result, 0).map(|_| ())
+/// Answers with a failure: the host adds the status's reason. `lines` are fields that the answer has besides. `None` if there is an answer
+/// already.
+pub(crate) fn fail(status: u16, message: &str, lines: &[u8]) -> Option<()> {
+    // SAFETY: the host reads `message` and `lines`, borrowed for the call, within their lengths.
+    let result = unsafe { imports::fail(status.into(), message.as_ptr(), message.len(), lines.as_ptr(), lines.len()) };
+    (result == 0).then_some(())
 }
 
-/// The answer is complete.
-pub(crate) fn finish() {
-    imports::finish();
+/// Gives the event so much time from now on. `None` if the host has no timer.
+pub(crate) fn deadline(millis: f64) -> Option<()> {
+    (imports::deadline(millis) == 0).then_some(())
+}
+
+/// Milliseconds, without the 128 bits of `as_millis`, whose arithmetic is half a kilobyte here.
+pub(crate) fn millis(time: Duration) -> f64 {
+    time.as_secs() as f64 * 1_000.0 + f64::from(time.subsec_millis())
 }
 
 /// Starts the host call `operation`; its handle.
@@ -147,8 +159,26 @@ pub(crate) fn log(level: u32, text: &[u8]) {
     unsafe { imports::log(level, text.as_ptr(), text.len()) };
 }
 
-/// Ends this instance.
-pub(crate) fn trap() -> ! {
+/// The text of a panic, formatted by the host: piece by piece, which needs no memory here.
+pub(crate) struct PanicText;
+
+impl fmt::Write for PanicText {
+    fn write_str(&mut self, text: &str) -> fmt::Result {
+        // SAFETY: the host reads `text`, borrowed for the call, within its length.
+        unsafe { imports::panic_text(text.as_ptr(), text.len()) };
+        Ok(())
+    }
+
+    fn write_char(&mut self, char: char) -> fmt::Result {
+        imports::panic_char(char.into());
+        Ok(())
+    }
+}
+
+/// Logs a panic, whose text the host has, and ends this instance.
+pub(crate) fn panic(file: &str, line: u32) -> ! {
+    // SAFETY: the host reads `file`, borrowed for the call, within its length.
+    unsafe { imports::panic(file.as_ptr(), file.len(), line) };
     #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();
     #[cfg(not(target_arch = "wasm32"))]
@@ -178,6 +208,16 @@ fn count(result: i32, most: usize) -> Result<usize, CallError> {
         Ok(_) => Err(CallError::Failed),
         Err(_) => Err(CallError::from_errno(result)),
     }
+}
+
+/// As [`count`], where all errors are alike.
+fn within(result: i32, most: usize) -> Option<usize> {
+    usize::try_from(result).ok().filter(|count| *count <= most)
+}
+
+/// As [`within`], pending where the host has nothing yet.
+fn unless_again(result: i32, most: usize) -> Poll<Option<usize>> {
+    if result == AGAIN { Poll::Pending } else { Poll::Ready(within(result, most)) }
 }
 
 fn waiting<T>(result: Result<T, CallError>) -> Poll<Result<T, CallError>> {
@@ -362,6 +402,10 @@ pub const fn size_of_future<A, F: Future>(_make: &impl FnOnce(A) -> F) -> usize 
     size_of::<F>()
 }
 
+/// A request, among the kinds of events.
+pub(crate) const FETCH: u32 = 0;
+/// EAGAIN
+const AGAIN: i32 = -11;
 /// The future waits for the host.
 pub(crate) const PENDING: u32 = 0;
 /// The event was served.
@@ -385,8 +429,8 @@ mod imports {
         pub(super) fn read(handle: u32, place: *mut u8, size: usize) -> i32;
         pub(super) fn respond(status: u32, lines: *const u8, length: usize, body: f64, passed: u32) -> i32;
         pub(super) fn write(bytes: *const u8, length: usize, last: u32) -> i32;
-        pub(super) fn fail(status: u32, message: *const u8, length: usize) -> i32;
-        pub(super) safe fn finish();
+        pub(super) fn fail(status: u32, message: *const u8, size: usize, lines: *const u8, length: usize) -> i32;
+        pub(super) safe fn deadline(millis: f64) -> i32;
         pub(super) fn call(operation: u32, parts: *const Part<'_>, count: usize) -> i32;
         pub(super) safe fn poll(handle: u32) -> f64;
         pub(super) fn take(handle: u32, place: *mut u8, size: usize) -> i32;
@@ -395,6 +439,9 @@ mod imports {
         pub(super) safe fn now() -> f64;
         pub(super) fn random(place: *mut u8, size: usize) -> i32;
         pub(super) fn log(level: u32, text: *const u8, length: usize);
+        pub(super) fn panic_text(text: *const u8, length: usize);
+        pub(super) safe fn panic_char(char: u32);
+        pub(super) fn panic(file: *const u8, length: usize, line: u32);
     }
 }
 
@@ -427,10 +474,12 @@ mod imports {
     pub(super) unsafe fn write(_bytes: *const u8, _length: usize, _last: u32) -> i32 {
         NONE
     }
-    pub(super) unsafe fn fail(_status: u32, _message: *const u8, _length: usize) -> i32 {
+    pub(super) unsafe fn fail(_: u32, _message: *const u8, _size: usize, _lines: *const u8, _length: usize) -> i32 {
         NONE
     }
-    pub(super) fn finish() {}
+    pub(super) fn deadline(_millis: f64) -> i32 {
+        NONE
+    }
     pub(super) unsafe fn call(_operation: u32, _parts: *const Part<'_>, _count: usize) -> i32 {
         NONE
     }
@@ -451,6 +500,9 @@ mod imports {
         NONE
     }
     pub(super) unsafe fn log(_level: u32, _text: *const u8, _length: usize) {}
+    pub(super) unsafe fn panic_text(_text: *const u8, _length: usize) {}
+    pub(super) fn panic_char(_char: u32) {}
+    pub(super) unsafe fn panic(_file: *const u8, _length: usize, _line: u32) {}
 
     /// ENOSYS
     const NONE: i32 = -38;

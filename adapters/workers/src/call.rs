@@ -66,7 +66,6 @@ impl Drop for Call {
 pub(crate) enum Operation {
     Env = 1,
     Sleep = 2,
-    Deadline = 3,
     Fetch = 4,
     KvGet = 10,
     KvStream = 11,

@@ -56,28 +56,7 @@ macro_rules! export {
             }
 
             fn event(kind: u32) -> impl ::core::future::Future<Output = u32> {
-                async move {
-                    match kind {
-                        0 => $crate::__private::serve($handler, &MEMORY, Fields).await,
-                        $(1 | 2 => $crate::__private::event($events, kind == 2).await,)?
-                        $(3 | 4 => {
-                            let mut class = [0; 64];
-                            let class = $crate::__private::class(&mut class);
-                            $(
-                                if class == stringify!($object).as_bytes() {
-                                    return if kind == 3 {
-                                        let object = $crate::__private::Fetches($object);
-                                        $crate::__private::serve(object, &MEMORY, Fields).await
-                                    } else {
-                                        $crate::__private::alarm($object).await
-                                    };
-                                }
-                            )*
-                            $crate::__private::UNKNOWN
-                        })?
-                        _ => $crate::__private::UNKNOWN,
-                    }
-                }
+                $crate::export!(@events kind, $handler, [$($events)?] [$($($object),*)?])
             }
 
             static TASK: Task<{ $crate::__private::size_of_future(&event) }> = Task::new();
@@ -101,12 +80,40 @@ macro_rules! export {
             $crate::export!(@panic $std);
         };
     };
+    (@events $kind:ident, $handler:expr, [] []) => {
+        $crate::__private::serve($kind, $handler, &MEMORY, Fields)
+    };
+    (@events $kind:ident, $handler:expr, [$($events:expr)?] [$($object:ident),*]) => {
+        async move {
+            match $kind {
+                0 => $crate::__private::serve($kind, $handler, &MEMORY, Fields).await,
+                $(1 | 2 => $crate::__private::event($events, $kind == 2).await,)?
+                3 | 4 => {
+                    let mut class = [0; 64];
+                    let class = $crate::__private::class(&mut class);
+                    $(
+                        if class == stringify!($object).as_bytes() {
+                            return if $kind == 3 {
+                                let object = $crate::__private::Fetches($object);
+                                $crate::__private::serve(0, object, &MEMORY, Fields).await
+                            } else {
+                                $crate::__private::alarm($object).await
+                            };
+                        }
+                    )*
+                    let _ = class;
+                    $crate::__private::UNKNOWN
+                }
+                _ => $crate::__private::UNKNOWN,
+            }
+        }
+    };
     (@or [] [$default:expr]) => { $default };
     (@or [$given:expr] [$default:expr]) => { $given };
     (@hook [std]) => {
         ::std::panic::set_hook(::std::boxed::Box::new(|info| {
             let (file, line) = info.location().map_or(("", 0), |place| (place.file(), place.line()));
-            $crate::__private::panicked(info.payload_as_str(), &"a value that is no text", file, line)
+            $crate::__private::panicked(&info.payload_as_str().unwrap_or("a value that is no text"), file, line)
         }));
     };
     (@hook [no_std]) => {};
@@ -115,9 +122,8 @@ macro_rules! export {
         #[cfg(all(target_arch = "wasm32", not(test)))]
         #[panic_handler]
         fn panic(info: &::core::panic::PanicInfo<'_>) -> ! {
-            let message = info.message();
             let (file, line) = info.location().map_or(("", 0), |place| (place.file(), place.line()));
-            $crate::__private::panicked(message.as_str(), &message, file, line)
+            $crate::__private::panicked(&info.message(), file, line)
         }
     };
     ($handler:expr $(, $($options:tt)*)?) => {

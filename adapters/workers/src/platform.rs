@@ -11,7 +11,6 @@ use crate::{
     abi::{self, Part},
     call::{Call, Operation},
     error::CallError,
-    host,
 };
 
 /// The value of a variable or secret, in `place`.
@@ -32,7 +31,7 @@ pub fn var<'p>(name: &str, place: &'p mut [u8]) -> Result<&'p str, CallError> {
 ///
 /// The host has no timer.
 pub async fn sleep(time: Duration) -> Result<(), CallError> {
-    let millis = (time.as_millis() as f64).to_le_bytes();
+    let millis = abi::millis(time).to_le_bytes();
     Call::start(Operation::Sleep, &[Part::new(&millis)])?.done().await.map(|_| ())
 }
 
@@ -43,8 +42,7 @@ pub async fn sleep(time: Duration) -> Result<(), CallError> {
 ///
 /// The host has no timer.
 pub fn deadline(time: Duration) -> Result<(), CallError> {
-    let millis = (time.as_millis() as f64).to_le_bytes();
-    Call::start(Operation::Deadline, &[Part::new(&millis)])?.done_now().map(|_| ())
+    abi::deadline(abi::millis(time)).ok_or(CallError::Unsupported)
 }
 
 /// Goes on with `work` after the answer: the client has it already, and the instance is kept until `work` is done (the platform
@@ -65,7 +63,6 @@ pub fn deadline(time: Duration) -> Result<(), CallError> {
 ///
 /// None today.
 pub async fn wait_until(sent: Sent, work: impl Future<Output = ()>) -> Result<Sent, midge::Failure> {
-    host::answered(&sent);
     work.await;
     Ok(sent)
 }
@@ -111,34 +108,11 @@ pub fn log_fmt(level: Level, text: fmt::Arguments<'_>) {
     abi::log(level as u32, line.bytes.get(..line.length).unwrap_or_default());
 }
 
-/// Logs a panic, and ends this instance: its request is answered 500. Piece by piece, since `Display` for all of it at once is
-/// a kilobyte of formatting.
+/// Logs a panic, and ends this instance: its request is answered 500.
 #[doc(hidden)]
-pub fn panicked(message: Option<&str>, formatted: &dyn fmt::Display, file: &str, line_number: u32) -> ! {
-    let mut line = Line { bytes: [0; LINE], length: 0 };
-    let mut digits = [b'0'; 10];
-    let mut rest = line_number;
-    let mut first = digits.len();
-    for (index, digit) in digits.iter_mut().enumerate().rev() {
-        *digit = b'0' + (rest % 10) as u8;
-        rest /= 10;
-        first = index;
-        if rest == 0 {
-            break;
-        }
-    }
-    line.push(b"panicked at ");
-    line.push(file.as_bytes());
-    line.push(b":");
-    line.push(digits.get(first..).unwrap_or_default());
-    line.push(b": ");
-    match message {
-        Some(message) => line.push(message.as_bytes()),
-        // What doesn't fit is cut off.
-        None => drop(fmt::write(&mut line, format_args!("{formatted}"))),
-    }
-    abi::log(Level::Error as u32, line.bytes.get(..line.length).unwrap_or_default());
-    abi::trap()
+pub fn panicked(message: &dyn fmt::Display, file: &str, line: u32) -> ! {
+    let _ = write!(abi::PanicText, "{message}");
+    abi::panic(file, line)
 }
 
 /// A line being written, on the stack.

@@ -10,6 +10,8 @@ use crate::http1::{
     trailers,
 };
 
+use super::shift;
+
 /// How far the input of a connection was received, read and decoded. It lasts from request to request.
 ///
 /// `buffer[start..end]` was received and not yet decoded. What [`Input::gather`] puts together stands before it, in
@@ -102,7 +104,7 @@ impl<'b> Input<'b> {
     /// Room for more input. Empty only where what is there must be read first.
     pub(crate) fn space(&mut self) -> &mut [u8] {
         if self.state.end == self.buffer.len() || self.state.start == self.state.end {
-            self.buffer.copy_within(self.state.start..self.state.end, self.state.gathered);
+            shift(self.buffer, self.state.start, self.state.end, self.state.gathered);
             self.state.end = self.state.gathered + (self.state.end - self.state.start);
             self.state.start = self.state.gathered;
         }
@@ -179,7 +181,7 @@ impl<'b> Input<'b> {
                         continue;
                     }
                     if start != self.state.gathered {
-                        self.buffer.copy_within(start..end, self.state.gathered);
+                        shift(self.buffer, start, end, self.state.gathered);
                     }
                     self.state.gathered += end - start;
                 }

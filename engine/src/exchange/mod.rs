@@ -265,6 +265,13 @@ impl<'b> Exchange<'b> {
         output.state.extras.time(output.state.flags).map(|(time, _)| time)
     }
 
+    /// Whether the answer is complete, though its handler may go on: what [`Exchange::drain`] still gives is its end.
+    #[must_use]
+    #[inline]
+    pub fn is_answered(&self) -> bool {
+        self.output.try_borrow().is_ok_and(|output| output.is_done())
+    }
+
     /// Says that the connection won't be kept, whatever the client lets it.
     pub fn close_after(&self) {
         self.keep.set(false);
@@ -275,10 +282,9 @@ impl<'b> Exchange<'b> {
     /// went out.
     #[inline]
     pub fn ended(&self, result: Result<Sent, Failure>) -> Verdict {
-        let done = self.output.try_borrow().is_ok_and(|output| output.is_done());
         match result {
             // Once the answer is complete, what the handler finds wrong is no concern of the client's.
-            _ if done => self.kept(),
+            _ if self.is_answered() => self.kept(),
             // `Sent` from another request's answer.
             Ok(_) => self.fail(&Failure::new(500)),
             Err(failure) => self.fail(&failure),
@@ -393,5 +399,23 @@ impl fmt::Debug for Exchange<'_> {
             .field("method", &self.head.head().method())
             .field("target", &self.head.head().target())
             .finish_non_exhaustive()
+    }
+}
+
+/// Moves `buffer[start..end]` to where `to` is. Mostly there is nothing to move.
+#[inline]
+fn shift(buffer: &mut [u8], start: usize, end: usize, to: usize) {
+    if start < end {
+        shift_some(buffer, start, end, to);
+    }
+}
+
+/// Positions are kept so that all is within the buffer; that it is checked here leaves `copy_within` nothing to panic about, which a small
+/// program notices: the message is a kilobyte.
+#[cold]
+fn shift_some(buffer: &mut [u8], start: usize, end: usize, to: usize) {
+    let fits = buffer.len().checked_sub(end.wrapping_sub(start)).is_some_and(|last| to <= last);
+    if start <= end && end <= buffer.len() && fits {
+        buffer.copy_within(start..end, to);
     }
 }

@@ -113,7 +113,7 @@ impl<'b> Exchange<'b> {
         *input = InputState::NEW;
         input.end = memory.filled.min(memory.input.len());
         input.enter(0, decoder, false);
-        output.renew(false, limits.response_head_bytes);
+        output.renew(limits.response_head_bytes);
         output.enter(true, head.parts.method == Known::Head);
         Self {
             head: HeadRef { bytes: head.bytes, table: head.table, parts },
@@ -136,13 +136,18 @@ impl<'b> Exchange<'b> {
         Some(PlainAnswer { output })
     }
 
+    /// Shows `read` the fields that were added to the answer before it was begun ([`Response::with`](super::Response::with)), as lines of
+    /// `name: value` CR LF: for a host that writes the answer to a failure by itself. [`Exchange::end`] writes them too.
+    pub fn added_lines<T>(&self, read: impl FnOnce(&[u8]) -> T) -> T {
+        let output = self.output.try_borrow();
+        read(output.as_ref().map_or(&[], |output| output.state.extras.lines(output.state.flags)))
+    }
+
     /// Ends a plain exchange with what its handler gave. A failure is answered now if nothing of the answer was looked at yet, neither its
     /// head nor its body.
     pub fn end(&self, result: Result<Sent, Failure>) -> PlainEnd {
         match self.ended(result) {
-            Verdict::Keep | Verdict::Close if self.output.try_borrow().is_ok_and(|output| output.is_done()) => {
-                PlainEnd::Answered
-            }
+            Verdict::Keep | Verdict::Close if self.is_answered() => PlainEnd::Answered,
             _ => PlainEnd::Cut,
         }
     }

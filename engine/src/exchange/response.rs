@@ -220,16 +220,10 @@ impl<'x> ResponseHead<'x> {
             return Ok(Sent(()));
         }
         exchange.end_head(Announced::Length(rest.len() as u64))?;
-        {
-            let mut output = exchange.output.try_borrow_mut().map_err(|_| BUSY)?;
-            let written = output.write(rest)?;
-            rest = rest.get(written..).unwrap_or_default();
-            if rest.is_empty() && output.finish()? {
-                return Ok(Sent(()));
-            }
+        if exchange.output.try_borrow_mut().map_err(|_| BUSY)?.end_with(&mut rest)? {
+            return Ok(Sent(()));
         }
-        write_all(exchange, rest).await?;
-        finished(exchange).await
+        end_with(exchange, rest).await
     }
 
     /// Ends the answer without a body.
@@ -488,6 +482,13 @@ const fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
         rest = tail;
     }
     None
+}
+
+/// Writes `bytes`, which are the last ones of the body.
+async fn end_with(exchange: &Exchange<'_>, bytes: &[u8]) -> Result<Sent, Failure> {
+    let mut rest = bytes;
+    room(exchange, || exchange.output.try_borrow_mut().map_err(|_| BUSY)?.end_with(&mut rest)).await?;
+    Ok(Sent(()))
 }
 
 /// Writes all of `bytes`, letting the buffer go out whenever it is full.

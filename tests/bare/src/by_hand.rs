@@ -99,6 +99,7 @@ fn given_up(checks: &mut Checks) {
         let exchange = connection.exchange(&context);
         exchange.refuse_body(Reject::BodyTimeout);
         check!(checks, !exchange.is_upgraded());
+        check!(checks, !exchange.is_answered());
         let Some(result) = at_once(echo(exchange.request(), exchange.response())) else { return check!(checks, false) };
         check!(checks, result.as_ref().is_err_and(|failure| failure.status().code() == 408));
         check!(checks, exchange.ended(result) == Verdict::Close);
@@ -125,6 +126,7 @@ fn plain(checks: &mut Checks) {
     check!(checks, exchange.request().query() == Some("q") && exchange.request().header("x-id") == Some("r-2"));
     let Some(result) = at_once(echo(exchange.request(), exchange.response())) else { return check!(checks, false) };
     check!(checks, exchange.end(result) == PlainEnd::Answered);
+    check!(checks, exchange.added_lines(<[u8]>::is_empty));
     let Some(answer) = exchange.answer_head() else { return check!(checks, false) };
     check!(checks, answer.status().code() == 200 && answer.length() == Some(5));
     check!(checks, answer.lines() == b"x-echo: yes\r\n" && answer.fields().eq([("x-echo", &b"yes"[..])]));

@@ -3,6 +3,7 @@
 use super::{
     Delimiter, Output, Stage,
     lines::{Name, check_name, is_value},
+    wire::{CHUNK_HEAD, CHUNK_RESERVE, MAX_CHUNK},
 };
 use crate::exchange::failure::ResponseError;
 
@@ -50,7 +51,7 @@ impl Output<'_> {
             Stage::Body(Delimiter::Chunked(open)) => {
                 let room = self.room_in_chunk(open);
                 if room == 0 {
-                    self.close_chunk();
+                    self.flush();
                 }
                 room
             }
@@ -102,48 +103,20 @@ impl Output<'_> {
         }
     }
 
-    /// Writes into the open chunk, or opens one. It is closed, and may go out, when the buffer is full or flushed.
-    fn write_chunk(&mut self, open: Option<usize>, bytes: &[u8]) -> usize {
-        let mut start = open;
-        if start.is_none() {
-            if self.buffer.len() - self.state.end < CHUNK_HEAD + CHUNK_RESERVE + 1 {
-                return 0;
-            }
-            start = Some(self.state.end);
-            self.put(b"0000\r\n");
-        }
-        let chunk = self.state.end - start.map_or(0, |start| start + CHUNK_HEAD);
-        let room = MAX_CHUNK.saturating_sub(chunk);
-        let written = self.put_some(bytes.get(..room).unwrap_or(bytes), CHUNK_RESERVE);
-        self.state.stage = Stage::Body(Delimiter::Chunked(start));
-        if written < bytes.len() {
-            self.close_chunk();
-        }
-        written
-    }
-
-    /// Closes the open chunk: its size stands in four digits, for which room was left.
-    fn close_chunk(&mut self) {
-        let Stage::Body(Delimiter::Chunked(Some(start))) = self.state.stage else { return };
-        self.state.stage = Stage::Body(Delimiter::Chunked(None));
-        let size = self.state.end - start - CHUNK_HEAD;
-        if size == 0 {
-            self.state.end = start;
-            return;
-        }
-        self.streamed(size);
-        for (place, shift) in (start..start + 4).zip([12, 8, 4, 0]) {
-            if let Some(digit) = self.buffer.get_mut(place) {
-                *digit = HEX.get(size >> shift & 0xf).copied().unwrap_or(b'0');
-            }
-        }
-        self.put(b"\r\n");
-        self.state.committed = self.state.end;
+    /// Takes in as much of the body's last bytes as there is room for, and off `rest`, and ends the body with the last of them. `false` where
+    /// that has to wait for room.
+    #[inline(never)]
+    pub(crate) fn end_with(&mut self, rest: &mut &[u8]) -> Result<bool, ResponseError> {
+        let written = self.write(rest)?;
+        *rest = rest.get(written..).unwrap_or_default();
+        if rest.is_empty() { self.finish() } else { Ok(false) }
     }
 
     /// Lets everything that was written go out.
     pub(crate) fn flush(&mut self) {
-        self.close_chunk();
+        if let Some(wire) = self.state.wire {
+            (wire.close_chunk)(self);
+        }
     }
 
     /// Ends the body. `false` where the end has to wait for room.
@@ -153,8 +126,7 @@ impl Output<'_> {
             Stage::Body(Delimiter::Length(0) | Delimiter::End | Delimiter::Nothing(None | Some(_))) => {}
             Stage::Body(Delimiter::Length(_)) => return Err(ResponseError::Length),
             Stage::Body(Delimiter::Chunked(_)) => {
-                self.close_chunk();
-                if !self.end_chunked(b"0\r\n") {
+                if !self.end_chunked() {
                     return Ok(false);
                 }
                 self.put(b"\r\n");
@@ -170,9 +142,8 @@ impl Output<'_> {
 
     /// Begins the trailer section: `false` where it has to wait for room.
     pub(crate) fn begin_trailers(&mut self) -> bool {
-        self.close_chunk();
         match self.state.stage {
-            Stage::Body(Delimiter::Chunked(None)) => self.end_chunked(b"0\r\n"),
+            Stage::Body(Delimiter::Chunked(_)) => self.end_chunked(),
             // Elsewhere there is no place for trailers: they are left out (RFC 9110, section 6.5.1).
             _ => true,
         }
@@ -215,13 +186,14 @@ impl Output<'_> {
         self.finish()
     }
 
-    /// The last chunk's line, kept back until what follows it is there.
-    fn end_chunked(&mut self, line: &[u8]) -> bool {
-        if self.buffer.len() - self.state.end < line.len() + 2 {
-            return false;
-        }
-        self.put(line);
-        true
+    #[cold]
+    fn write_chunk(&mut self, open: Option<usize>, bytes: &[u8]) -> usize {
+        self.state.wire.map_or(0, |wire| (wire.write_chunk)(self, open, bytes))
+    }
+
+    #[cold]
+    fn end_chunked(&mut self) -> bool {
+        self.state.wire.is_none_or(|wire| (wire.end_chunked)(self))
     }
 
     /// Ends an upgraded connection.
@@ -229,11 +201,3 @@ impl Output<'_> {
         self.state.stage = Stage::Done;
     }
 }
-
-const HEX: &[u8; 16] = b"0123456789abcdef";
-/// `0000` and CR LF.
-pub(super) const CHUNK_HEAD: usize = 6;
-/// The CR LF behind a chunk, the last chunk and the empty line.
-const CHUNK_RESERVE: usize = 7;
-/// What four digits count.
-const MAX_CHUNK: usize = 0xffff;

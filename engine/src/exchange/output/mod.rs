@@ -7,14 +7,19 @@ use crate::http1::{date::Date, status::Status};
 use super::{
     extras::{Extras, Flags},
     failure::ResponseError,
+    shift,
 };
 
 mod body;
 mod lines;
 mod outside;
+mod wire;
 
-use self::lines::{MAX_DIGITS, OWN_LINES, OwnLines, put_number};
 pub(crate) use self::lines::{Name, check_name, is_value};
+use self::{
+    lines::{MAX_DIGITS, OWN_LINES, put_number},
+    wire::{HTTP1, Wire},
+};
 
 /// How far the answer in an output buffer has come. It lasts from request to request.
 ///
@@ -37,6 +42,8 @@ pub(crate) struct OutputState {
     /// What was wrong with the head, until the handler asks.
     fault: Option<ResponseError>,
     status: Status,
+    /// How HTTP/1.1 writes it; `None` in a plain exchange, whose host frames by itself: only `name: value` lines and a raw body.
+    wire: Option<&'static Wire>,
     form: Form,
     /// The body's length, once the head is complete.
     length: Option<u64>,
@@ -47,6 +54,8 @@ pub(crate) struct OutputState {
     /// Which of the extras hold for this request.
     pub(crate) flags: Flags,
     pub(crate) extras: Extras,
+    /// How an answer is begun that fields were added to: set by what adds them, so that a program that never does has no code for it.
+    begin: Option<fn(&mut Output<'_>, Option<Status>)>,
 }
 
 impl OutputState {
@@ -60,25 +69,31 @@ impl OutputState {
         fields: Given { date: false, length: None },
         fault: None,
         status: Status::OK,
-        form: Form { wire: true, http11: true, head_request: false, room: 0 },
+        wire: None,
+        form: Form { http11: true, head_request: false, room: 0 },
         length: None,
         floor: 0,
         usual: false,
         flags: Flags::NONE,
         extras: Extras::NEW,
+        begin: None,
     };
+
+    /// Nothing was written, and what will be is HTTP/1.1.
+    pub(crate) const HTTP1: Self = Self { wire: Some(&HTTP1), ..Self::NEW };
 
     /// Forgets what was written. What one answer needs is set when it is turned to.
     #[inline]
-    pub(crate) fn reset(&mut self, wire: bool, head_bytes: u32) {
+    pub(crate) fn reset(&mut self, head_bytes: u32) {
         (self.sent, self.committed) = (0, 0);
-        (self.form.wire, self.form.room) = (wire, (head_bytes as usize).saturating_sub(OWN_LINES));
+        self.form.room = (head_bytes as usize).saturating_sub(OWN_LINES);
     }
 
-    /// Forgets everything, as far as it can be read.
-    pub(crate) fn renew(&mut self, wire: bool, head_bytes: u32) {
-        self.reset(wire, head_bytes);
+    /// Forgets everything, as far as it can be read, for a plain exchange.
+    pub(crate) fn renew(&mut self, head_bytes: u32) {
+        self.reset(head_bytes);
         (self.status, self.length, self.floor) = (Status::OK, None, 0);
+        self.wire = None;
     }
 
     /// Turns to another answer, behind what is there of the answers before it.
@@ -90,8 +105,14 @@ impl OutputState {
         self.fields = Given { date: false, length: None };
         self.fault = None;
         (self.form.http11, self.form.head_request) = (http11, head_request);
-        self.usual = self.form.is_usual();
+        self.usual = self.is_usual();
         self.flags = Flags::NONE;
+    }
+
+    /// Whether an answer in this form is like nearly all answers.
+    #[inline]
+    const fn is_usual(&self) -> bool {
+        self.wire.is_some() && self.form.http11 && !self.form.head_request
     }
 }
 
@@ -104,22 +125,12 @@ pub(crate) struct Output<'b> {
 /// What an answer goes out as.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Form {
-    /// A head in HTTP/1.1's form, framed; else only `name: value` lines and a raw body, for hosts that frame by themselves.
-    pub(crate) wire: bool,
     /// Whether the client reads the chunked coding.
     pub(crate) http11: bool,
     /// Whether the request was `HEAD`.
     pub(crate) head_request: bool,
     /// Bytes that one head may have, but for the engine's own lines.
     pub(crate) room: usize,
-}
-
-impl Form {
-    /// Whether an answer in this form is like nearly all answers.
-    #[inline]
-    const fn is_usual(&self) -> bool {
-        self.wire && self.http11 && !self.head_request
-    }
 }
 
 /// How far the answer has come.
@@ -183,7 +194,7 @@ impl Output<'_> {
     #[inline(always)]
     pub(crate) fn begin(&mut self, status: Option<Status>) {
         if self.state.stage != Stage::Fresh {
-            return self.begin_prepared(status);
+            return self.begin_late(status);
         }
         if self.state.end != self.state.committed || self.state.fault.is_some() {
             self.forget_interim();
@@ -194,27 +205,24 @@ impl Output<'_> {
         };
         self.state.status = status;
         self.state.usual &= status.has_body();
-        if self.state.form.wire {
-            self.status_line(status);
+        self.status_line(status);
+    }
+
+    #[cold]
+    fn begin_late(&mut self, status: Option<Status>) {
+        match self.state.begin {
+            Some(begin) if self.state.stage == Stage::Prepared => begin(self, status),
+            _ => self.fault(ResponseError::Twice),
         }
     }
 
     #[inline(always)]
     fn status_line(&mut self, status: Status) {
-        if status == Status::OK {
-            self.put(b"HTTP/1.1 200 OK\r\n");
-        } else {
-            self.other_status_line(status);
+        match self.state.wire {
+            Some(_) if status == Status::OK => self.put(b"HTTP/1.1 200 OK\r\n"),
+            Some(wire) => (wire.status_line)(self, status),
+            None => {}
         }
-    }
-
-    #[inline(never)]
-    fn other_status_line(&mut self, status: Status) {
-        self.put(b"HTTP/1.1 ");
-        self.put(&status.digits());
-        self.put(b" ");
-        self.put(status.reason().as_bytes());
-        self.put(b"\r\n");
     }
 
     /// Writes one field of the handler's.
@@ -336,10 +344,9 @@ impl Output<'_> {
         // HTTP/1.0 knows no end of a body of unknown length but the connection's.
         closing.keep &= length.is_some() || self.state.form.http11 || self.is_without_body();
         self.state.length = length;
-        if self.state.form.wire {
-            self.close_head(length, announced, closing);
-        } else {
-            (self.state.floor, self.state.sent) = (self.state.end, self.state.end);
+        match self.state.wire {
+            Some(wire) => self.close_head(wire, length, announced, closing),
+            None => (self.state.floor, self.state.sent) = (self.state.end, self.state.end),
         }
         self.state.stage = Stage::Body(self.delimiter(length));
         if let Some(error) = self.state.fault.take() {
@@ -349,46 +356,17 @@ impl Output<'_> {
         Ok(closing.keep)
     }
 
-    /// The lines that are the engine's: `date`, `connection`, and what frames the body.
-    #[inline]
-    fn close_head(&mut self, length: Option<u64>, announced: Announced, closing: Closing) {
-        // No length in 204 (RFC 9110, section 8.6); in 304 only the one that a 200 would have had.
-        let length_line = match (self.state.status.code(), announced) {
-            (204, _) => None,
-            (304, Announced::Length(0)) if self.state.fields.length.is_none() => None,
-            _ => length,
-        };
-        let date = if self.state.fields.date { None } else { closing.date };
-        let Some(lines) = self.buffer.get_mut(self.state.end..).and_then(<[u8]>::first_chunk_mut) else {
-            return self.fault(ResponseError::HeadTooLarge);
-        };
-        let mut lines = OwnLines { lines, end: 0 };
-        if let Some(date) = date {
-            lines.put(b"date: ");
-            lines.put(date.as_bytes());
-            lines.put(b"\r\n");
-        }
-        match (closing.keep, self.state.form.http11) {
-            (true, true) => {}
-            (true, false) => lines.put(b"connection: keep-alive\r\n"),
-            (false, _) => lines.put(b"connection: close\r\n"),
-        }
-        if let Some(length) = length_line {
-            lines.put(b"content-length: ");
-            lines.put_number(length);
-        } else if length.is_none() && self.state.form.http11 {
-            lines.put(b"transfer-encoding: chunked\r\n\r\n");
-        } else {
-            lines.put(b"\r\n");
-        }
-        self.state.end += lines.end;
+    // Cold, as the others that call through the table: nearly every answer is written by `answer`.
+    #[cold]
+    fn close_head(&mut self, wire: &Wire, length: Option<u64>, announced: Announced, closing: Closing) {
+        (wire.close_head)(self, length, announced, closing);
     }
 
     const fn delimiter(&self, length: Option<u64>) -> Delimiter {
         match length {
             _ if self.is_without_body() => Delimiter::Nothing(length),
             Some(length) => Delimiter::Length(length),
-            None if self.state.form.wire && self.state.form.http11 => Delimiter::Chunked(None),
+            None if self.state.wire.is_some() && self.state.form.http11 => Delimiter::Chunked(None),
             None => Delimiter::End,
         }
     }
@@ -461,8 +439,7 @@ impl Output<'_> {
         if self.buffer.len() - self.state.end < lines.len() {
             return false;
         }
-        let head = self.state.committed..self.state.end;
-        self.buffer.copy_within(head, self.state.committed + lines.len());
+        shift(self.buffer, self.state.committed, self.state.end, self.state.committed + lines.len());
         if let Some(place) = self.buffer.get_mut(self.state.committed..self.state.committed + lines.len()) {
             place.copy_from_slice(lines);
         }
@@ -478,7 +455,7 @@ impl Output<'_> {
         self.state.end = self.state.committed;
         self.state.fault = None;
         self.state.fields = Given::default();
-        self.state.usual = self.state.form.is_usual();
+        self.state.usual = self.state.is_usual();
     }
 
     /// Begins an interim answer that fields follow; [`Output::end_interim`] ends it.
@@ -501,7 +478,7 @@ impl Output<'_> {
         self.put(b"\r\n");
         let (end, fault) = (self.state.end, self.state.fault.take());
         self.forget_interim();
-        if fault.is_none() && self.state.form.http11 && self.state.form.wire {
+        if fault.is_none() && self.state.form.http11 && self.state.wire.is_some() {
             (self.state.end, self.state.committed) = (end, end);
             self.state.begun = Some(end);
         }
@@ -523,7 +500,7 @@ impl Output<'_> {
             self.state.begun = None;
         }
         if self.state.sent == self.state.committed {
-            self.buffer.copy_within(self.state.committed..self.state.end, self.state.floor);
+            shift(self.buffer, self.state.committed, self.state.end, self.state.floor);
             let moved = self.state.committed - self.state.floor;
             self.state.end -= moved;
             self.state.begun = self.state.begun.map(|begun| begun - moved.min(begun));
@@ -581,7 +558,7 @@ impl Output<'_> {
     /// The fields of a plain answer, once they are complete.
     pub(crate) fn plain_head(&self) -> Option<&[u8]> {
         match self.state.stage {
-            Stage::Body(_) | Stage::Done if !self.state.form.wire => self.buffer.get(..self.state.floor),
+            Stage::Body(_) | Stage::Done if self.state.wire.is_none() => self.buffer.get(..self.state.floor),
             _ => None,
         }
     }

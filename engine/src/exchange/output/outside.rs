@@ -4,8 +4,8 @@ use core::fmt;
 
 use super::{
     Delimiter, Output, OutputState, Stage,
-    body::CHUNK_HEAD,
     lines::{Name, check_name, is_value},
+    wire::CHUNK_HEAD,
 };
 use crate::{
     exchange::{
@@ -21,7 +21,7 @@ impl Output<'_> {
         if !is_value(protocol) {
             return self.fault(ResponseError::FieldValue);
         }
-        if self.state.form.wire {
+        if self.state.wire.is_some() {
             self.lines(b"connection: upgrade\r\nupgrade: ");
             self.lines(protocol);
             self.lines(b"\r\n");
@@ -29,11 +29,7 @@ impl Output<'_> {
     }
 
     /// Writes the status line, and behind it the fields that were added before.
-    #[cold]
-    pub(super) fn begin_prepared(&mut self, status: Option<Status>) {
-        if self.state.stage != Stage::Prepared {
-            return self.fault(ResponseError::Twice);
-        }
+    fn begin_prepared(&mut self, status: Option<Status>) {
         self.state.stage = Stage::Fresh;
         self.begin(status);
         if let Some(fault) = self.state.extras.fault {
@@ -53,7 +49,8 @@ impl Output<'_> {
     /// Keeps a field for the head that isn't begun yet.
     #[cold]
     pub(crate) fn add(&mut self, name: &[u8], value: fmt::Arguments<'_>) {
-        let OutputState { extras, flags, stage, .. } = &mut *self.state;
+        let OutputState { extras, flags, stage, begin, .. } = &mut *self.state;
+        *begin = Some(|output, status| output.begin_prepared(status));
         extras.add(flags);
         if *stage == Stage::Fresh {
             *stage = Stage::Prepared;
