@@ -189,6 +189,7 @@ impl<'x> ResponseHead<'x> {
     }
 
     /// Ends the answer with a body that is there whole, if there is room for it and nothing unusual about the answer; else nothing is done.
+    #[cfg(feature = "json")]
     pub(crate) fn body_at_once(&self, body: &[u8]) -> Option<Sent> {
         self.exchange.answer(body).then_some(Sent(()))
     }
