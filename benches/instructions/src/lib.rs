@@ -1,0 +1,1 @@
+//! Nothing but benches: see `benches/instructions.rs`, and `benches/budget` for how to run it.

@@ -1,0 +1,66 @@
+//! What fuzzing holds midge to. Each module is one target: its first lines say the invariant, and `check` panics where it is broken.
+//!
+//! The checks are plain functions, so that `cargo test` replays the corpora with any compiler; `fuzz_targets` hands them to libFuzzer.
+
+#![allow(
+    clippy::expect_used,
+    clippy::indexing_slicing,
+    clippy::panic,
+    clippy::unwrap_used,
+    reason = "a check fails by panicking"
+)]
+
+pub mod answer;
+pub mod chunked;
+pub mod connection;
+pub mod differential;
+pub mod event;
+pub mod framing;
+pub mod head;
+pub mod render;
+pub mod response;
+
+#[allow(dead_code, missing_docs)]
+#[path = "../../engine/tests/common/app.rs"]
+mod app;
+#[allow(dead_code, missing_docs)]
+#[path = "../../engine/tests/common/mod.rs"]
+mod common;
+#[allow(dead_code, missing_docs)]
+#[path = "../../engine/tests/common/model.rs"]
+mod model;
+
+/// A target's check.
+pub type Check = fn(&[u8]);
+
+/// Every target, by name.
+pub const TARGETS: [(&str, Check); 9] = [
+    ("answer", answer::check),
+    ("chunked", chunked::check),
+    ("connection", connection::check),
+    ("differential", differential::check),
+    ("event", event::check),
+    ("framing", framing::check),
+    ("head", head::check),
+    ("render", render::check),
+    ("response", response::check),
+];
+
+/// Takes small numbers off the front of a fuzzer's input: what is left is the text, so that corpora stay readable.
+pub(crate) fn number(data: &mut &[u8], below: usize) -> usize {
+    let Some((first, rest)) = data.split_first() else { return 0 };
+    *data = rest;
+    usize::from(*first) % below.max(1)
+}
+
+/// A later minor version in the first line is read as 1.1 (RFC 9110, section 6.2); httparse knows none.
+pub(crate) fn as_http11(data: &[u8]) -> Vec<u8> {
+    let mut data = data.to_vec();
+    let line = data.iter().position(|byte| *byte == b'\r').unwrap_or(0);
+    for at in 7..line {
+        if data[..at].ends_with(b"HTTP/1.") && matches!(data[at], b'2'..=b'9') {
+            data[at] = b'1';
+        }
+    }
+    data
+}

@@ -1,0 +1,179 @@
+//! Invariant: whatever a handler writes, the client's side parses back to exactly that, or sees that it was cut, or gets a failure in
+//! its place: never another status, field, body or trailer, and never a second answer.
+//!
+//! Input: what the handler does, step by step, by `arbitrary`.
+
+use std::cell::RefCell;
+
+use arbitrary::{Arbitrary, Unstructured};
+use midge::{Failure, Request, Response, Sent};
+use midge_tests::wire::{Asked, Ending, Reader};
+
+use crate::common::Bench;
+
+#[derive(Arbitrary, Debug)]
+struct Script {
+    method: Method,
+    http10: bool,
+    take: u8,
+    interim: Option<(u16, Vec<(String, Vec<u8>)>)>,
+    status: u16,
+    usual: bool,
+    fields: Vec<(String, Vec<u8>)>,
+    length: Option<u8>,
+    close: bool,
+    body: Body,
+    fails: bool,
+}
+
+#[derive(Arbitrary, Debug, Clone, Copy, PartialEq)]
+enum Method {
+    Get,
+    Head,
+    Post,
+}
+
+#[derive(Arbitrary, Debug)]
+enum Body {
+    Empty,
+    Whole(Vec<u8>),
+    Stream { pieces: Vec<(Vec<u8>, bool)>, trailers: Vec<(String, Vec<u8>)>, finishes: bool },
+}
+
+/// What the handler believes that it wrote.
+#[derive(Debug, Default)]
+struct Written {
+    content: Vec<u8>,
+    trailers: Vec<(String, Vec<u8>)>,
+    /// `Sent` was made.
+    sent: bool,
+    interim: bool,
+}
+
+/// Lets a handler follow a script, and reads what comes out.
+pub fn check(data: &[u8]) {
+    let Ok(script) = Script::arbitrary(&mut Unstructured::new(data)) else { return };
+    let written = RefCell::new(Written::default());
+    let handler = async |_: Request<'_>, response: Response<'_>| follow(&script, &written, response).await;
+    let mut bench = Bench::sized(1024, 2048, 16, midge::Limits { response_head_bytes: 1024, ..midge::Limits::DEFAULT });
+    bench.take = if script.take == 0 { usize::MAX } else { usize::from(script.take) };
+    let method = match script.method {
+        Method::Get => "GET",
+        Method::Head => "HEAD",
+        Method::Post => "POST",
+    };
+    let version = if script.http10 { "1.0" } else { "1.1" };
+    let request = format!("{method} / HTTP/{version}\r\nHost: a\r\n\r\n");
+    let outcome = bench.run(&handler, &[request.as_bytes()]);
+    let written = written.into_inner();
+
+    let asked = Asked::new(method);
+    let mut reader = Reader::new();
+    reader.ask(if script.http10 { asked.http10() } else { asked });
+    reader.push(&outcome.out);
+    let reset = outcome.stop == crate::common::Stop::Ended(midge::Ended::Reset);
+    let response = match reader.response() {
+        Some(response) => Some(response),
+        None if reset => None,
+        None => reader.end(Ending::Eof, true),
+    };
+    let context = || format!("{script:?}, {written:?}: {outcome:?}");
+    let Some(response) = response else {
+        assert!(!written.sent || reset, "an answer that was finished is not there: {}", context());
+        return;
+    };
+    assert!(reader.response().is_none() && reader.rest().is_empty(), "more than one answer: {}", context());
+    assert!(!reset, "a whole answer, and a reset: {}", context());
+    if written.sent {
+        assert_eq!(response.head.status, script.status(), "{}", context());
+        let expected = if script.method == Method::Head { &[][..] } else { &written.content[..] };
+        assert_eq!(response.content, expected, "{}", context());
+        for (name, value) in &script.fields {
+            let value = value.trim_ascii();
+            assert!(
+                response
+                    .head
+                    .fields
+                    .iter()
+                    .any(|field| field.name.eq_ignore_ascii_case(name) && field.value.trim_ascii() == value),
+                "{name} is lost: {}",
+                context()
+            );
+        }
+        // The engine's own, and no other.
+        let own = ["date", "connection", "content-length", "transfer-encoding", "keep-alive", "trailer"];
+        for field in &response.head.fields {
+            let is_own = own.iter().any(|own| field.name.eq_ignore_ascii_case(own));
+            let is_script = script.fields.iter().any(|(name, _)| field.name.eq_ignore_ascii_case(name));
+            assert!(is_own || is_script, "{} is nobody's: {}", field.name, context());
+        }
+        if !response.trailers.is_empty() {
+            assert_eq!(response.trailers.len(), written.trailers.len(), "{}", context());
+        }
+    } else {
+        // The head alone can't show that its body was cut, nor can a body that is there whole as its length was declared.
+        let whole = script.length.is_some_and(|length| usize::from(length) == written.content.len());
+        let shows = script.method != Method::Head && !whole;
+        assert!(response.head.status >= 400 || !shows, "a whole answer that was never finished: {}", context());
+    }
+    // Framing fields that a script sets would be refused; the rest of the duties hold whatever it does.
+    let excused =
+        |what: &str| what.contains("Allow") || what.contains("Upgrade") || what.to_ascii_lowercase().contains("date");
+    for violation in reader.violations() {
+        assert!(excused(&format!("{violation:?}")), "{violation:?}: {}", context());
+    }
+}
+
+impl Script {
+    fn status(&self) -> u16 {
+        if self.usual { 200 + self.status % 5 * 100 % 400 } else { self.status }
+    }
+}
+
+async fn follow(script: &Script, written: &RefCell<Written>, mut response: Response<'_>) -> Result<Sent, Failure> {
+    if let Some((status, fields)) = &script.interim {
+        let mut interim = response.interim(*status);
+        for (name, value) in fields {
+            interim = interim.header(name, value);
+        }
+        interim.send().await?;
+        written.borrow_mut().interim = true;
+    }
+    let mut head = response.status(script.status());
+    for (name, value) in &script.fields {
+        head = head.header(name, value);
+    }
+    if let Some(length) = script.length {
+        head = head.length(u64::from(length));
+    }
+    if script.close {
+        head = head.close();
+    }
+    let sent = match &script.body {
+        Body::Empty => head.empty().await?,
+        Body::Whole(body) => {
+            written.borrow_mut().content = body.clone();
+            head.body(body).await?
+        }
+        Body::Stream { pieces, trailers, finishes } => {
+            let mut body = head.stream().await?;
+            for (piece, flush) in pieces {
+                body.write(piece).await?;
+                written.borrow_mut().content.extend_from_slice(piece);
+                if *flush {
+                    body.flush().await?;
+                }
+            }
+            for (name, value) in trailers {
+                body.trailer(name, value).await?;
+                written.borrow_mut().trailers.push((name.clone(), value.clone()));
+            }
+            if !finishes {
+                return Err(Failure::new(500));
+            }
+            body.finish().await?
+        }
+    };
+    written.borrow_mut().sent = true;
+    if script.fails { Err(Failure::new(500)) } else { Ok(sent) }
+}
