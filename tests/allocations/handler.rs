@@ -10,7 +10,7 @@ use midge_counting_allocator::of_this_thread;
 use midge_examples::websocket::Sockets;
 use midge_tcp::files::Files;
 
-use crate::data::data;
+use crate::{data::data, routed::routed};
 
 /// Made by the first request that wants it, before anything is counted.
 static SOCKETS: LazyLock<Sockets> = LazyLock::new(|| Sockets::new(8));
@@ -27,6 +27,9 @@ static FILES: LazyLock<Result<Files, midge_tcp::Error>> = LazyLock::new(|| {
 pub async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
     if request.path().starts_with("/data/") {
         return data(request, response).await;
+    }
+    if request.path().starts_with("/routed/") {
+        return routed(request, response).await;
     }
     let mut line = Line::default();
     match request.path() {

@@ -13,6 +13,7 @@
 mod data;
 mod handler;
 mod outside;
+mod routed;
 
 use std::{
     io::{Read, Write},
@@ -88,6 +89,18 @@ fn a_streamed_answer() {
 #[test]
 fn a_failure() {
     nothing_is_allocated(1, |client| client.ask(b"GET /none HTTP/1.1\r\nHost: a\r\n\r\n", b"nothing here"));
+}
+
+#[test]
+fn a_route_with_everything_around_it() {
+    let fields =
+        "Host: a\r\nOrigin: https://a\r\ntraceparent: 00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01\r\n\r\n";
+    let get = format!("GET /routed/users/a%20b HTTP/1.1\r\n{fields}");
+    nothing_is_allocated(1, |client| client.ask(get.as_bytes(), b"\r\n\r\na b"));
+    let delete = format!("DELETE /routed/users/1 HTTP/1.1\r\n{fields}");
+    nothing_is_allocated(1, |client| client.ask(delete.as_bytes(), b"\"status\":405}\n"));
+    let post = format!("POST /routed/users HTTP/1.1\r\nContent-Length: 3\r\n{fields}Ada");
+    nothing_is_allocated(1, |client| client.ask(post.as_bytes(), b"\r\n\r\nAda"));
 }
 
 #[test]

@@ -11,6 +11,7 @@ mod errors;
 mod fake;
 mod invocations;
 mod processes;
+mod rest;
 mod same;
 mod setting_up;
 mod streaming;
