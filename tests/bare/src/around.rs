@@ -18,9 +18,6 @@ const FILE: u32 = 4;
 /// Calls them all.
 pub fn reach(checks: &mut Checks) {
     let mut scratch = Scratch::new();
-    let mut ask = |handler: &dyn Fn(&[u8], &mut Scratch) -> u16, request: &[u8]| handler(request, &mut scratch);
-    let handled =
-        |request: &[u8], scratch: &mut Scratch| call(&handler, request, scratch).map_or(0, |answer| answer.status());
     for (request, status) in [
         (b"GET /users/7 HTTP/1.1\r\nHost: a\r\n\r\n".as_slice(), 200),
         (b"GET /sub/users/7 HTTP/1.1\r\nHost: a\r\n\r\n", 200),
