@@ -27,6 +27,10 @@ async fn troubled(request: Request<'_>, response: Response<'_>) -> Result<Sent, 
             }
             body.finish().await
         }
+        path if path.starts_with("/exactly/") => {
+            let bytes = path["/exactly/".len()..].parse().map_err(|_| Failure::new(400))?;
+            response.status(200).header("content-type", "text/plain").body(vec![b'x'; bytes]).await
+        }
         "/binary" => response.status(200).header("content-type", "text/plain").body(b"a\xff").await,
         _ => response.status(200).header("content-type", "text/plain").body("hello").await,
     }
@@ -65,6 +69,10 @@ fn a_failure_after_the_body_began_is_an_answer_too_since_nothing_was_sent() {
 #[test]
 fn an_answer_that_is_too_large_is_a_502() {
     answered("/large", &plain(502, "502 Bad Gateway"));
+    // To the byte: what the platform takes is the whole JSON.
+    let most = 6_291_556 - answer(200, "").len();
+    answered(&format!("/exactly/{most}"), &answer(200, &"x".repeat(most)));
+    answered(&format!("/exactly/{}", most + 1), &plain(502, "502 Bad Gateway"));
 }
 
 #[test]

@@ -166,6 +166,11 @@ impl Api {
         Some(asked)
     }
 
+    /// Waits for the end of the connection: nothing else may come.
+    pub fn ends(&mut self) {
+        assert_eq!(self.reader.read(&mut [0]).expect("the connection ends"), 0);
+    }
+
     /// Everything up to and with the end of a chunked body.
     fn chunked(&mut self) -> Vec<u8> {
         let mut bytes = Vec::new();

@@ -14,6 +14,9 @@ pub(crate) struct Api {
     post: Range<usize>,
     /// The end of a request line and the fields that every request has.
     common: Range<usize>,
+    /// What stands around an invocation's id in most heads: those of answers that have a length.
+    before_id: Range<usize>,
+    behind_id: Range<usize>,
 }
 
 /// What a `POST` says.
@@ -56,7 +59,7 @@ impl ErrorKind {
 impl Api {
     pub(crate) fn new(endpoint: &Endpoint) -> Self {
         let (authority, prefix) = (endpoint.authority().as_bytes(), endpoint.prefix().as_bytes());
-        let mut text = Vec::with_capacity(1_200);
+        let mut text = Vec::with_capacity(1_600);
         let mut put = |parts: &[&[u8]]| {
             let start = text.len();
             parts.iter().for_each(|part| text.extend_from_slice(part));
@@ -69,6 +72,8 @@ impl Api {
             restore_next: put(&get(b"restore/next")),
             post: put(&[b"POST ", prefix, VERSION]),
             common: put(&common),
+            before_id: put(&[b"POST ", prefix, VERSION, b"invocation/"]),
+            behind_id: put(&[b"/response", common[0], common[1], common[2], JSON]),
             text,
         }
     }
@@ -95,6 +100,14 @@ impl Api {
     }
 
     fn write(&self, post: &Post<'_>, head: &mut Text<'_>) {
+        if let Post { what: What::Response(id), invocation_id: None, length: Some(length) } = *post {
+            head.push(self.text.get(self.before_id.clone()).unwrap_or_default());
+            head.push(id.as_bytes());
+            head.push(self.text.get(self.behind_id.clone()).unwrap_or_default());
+            head.push_number(length);
+            head.push(b"\r\n\r\n");
+            return;
+        }
         head.push(self.text.get(self.post.clone()).unwrap_or_default());
         let kind = match post.what {
             What::Response(id) => {
@@ -131,7 +144,7 @@ impl Api {
         }
         match post.length {
             Some(length) => {
-                head.push(b"content-type: application/json\r\ncontent-length: ");
+                head.push(JSON);
                 head.push_number(length);
                 head.push(b"\r\n\r\n");
             }
@@ -144,6 +157,8 @@ impl Api {
 const VERSION: &[u8] = b"/2018-06-01/runtime/";
 const USER_AGENT: &[u8] = concat!("\r\nuser-agent: midge-lambda/", env!("CARGO_PKG_VERSION"), "\r\n").as_bytes();
 
+/// What announces JSON, up to its length.
+const JSON: &[u8] = b"content-type: application/json\r\ncontent-length: ";
 /// What an answer that is streamed is announced with, its trailers included.
 const STREAMED: &[u8] = b"lambda-runtime-function-response-mode: streaming\r\n\
     content-type: application/vnd.awslambda.http-integration-response\r\n\
@@ -176,6 +191,17 @@ mod tests {
         );
         assert_eq!(start, Some(HEAD_ROOM - expected.len()));
         assert_eq!(String::from_utf8_lossy(&place[HEAD_ROOM - expected.len()..]), expected);
+    }
+
+    #[test]
+    fn a_head_is_the_same_but_for_the_id_that_is_echoed() {
+        let head = |invocation_id| {
+            let mut place = [0; HEAD_ROOM];
+            let post = Post { what: What::Response("id-1"), invocation_id, length: Some(12) };
+            let start = api().post_before(&post, &mut place).unwrap_or_default();
+            String::from_utf8_lossy(&place[start..]).into_owned()
+        };
+        assert_eq!(head(None), head(Some(b"inv-2")).replace("lambda-runtime-invocation-id: inv-2\r\n", ""));
     }
 
     #[test]

@@ -125,6 +125,18 @@ pub(crate) struct Invocation {
 }
 
 impl Invocation {
+    /// With memory for what the platform sends as a rule, and nothing in it.
+    pub(crate) fn with_room() -> Self {
+        Self {
+            request_id: String::with_capacity(64),
+            invocation_id: Vec::with_capacity(64),
+            function_arn: Vec::with_capacity(256),
+            trace_id: Vec::with_capacity(256),
+            request_context: Vec::with_capacity(2_048),
+            ..Self::default()
+        }
+    }
+
     pub(crate) fn clear(&mut self) {
         self.request_id.clear();
         let texts = [

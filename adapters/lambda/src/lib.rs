@@ -38,7 +38,7 @@
 //!
 //! # Memory and system calls
 //!
-//! An invocation takes four system calls (send and receive, twice) and, after the first one, no allocation. The event is received
+//! An invocation takes four system calls (send and receive, twice), the first one too, and, after the first one, no allocation. The event is received
 //! into address space that is mapped once at start and costs memory only as far as it is written to; after an invocation that used
 //! more than 1 MiB of it, it is given back, which takes one allocation.
 //!

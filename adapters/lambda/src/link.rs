@@ -4,7 +4,6 @@ use std::{
     cell::{Cell, RefCell},
     io::{self, Read, Write as _},
     net::TcpStream,
-    sync::Arc,
 };
 
 use midge::{AnswerBody, AnswerError, AnswerHead, AnswerPiece, Field, Limits};
@@ -16,7 +15,9 @@ use crate::{Error, api::Api, endpoint::Endpoint, panic::Message, wait::Wait};
 pub(crate) struct Link {
     endpoint: Endpoint,
     pub(crate) api: Api,
-    stream: RefCell<Option<Arc<TcpStream>>>,
+    stream: RefCell<Option<TcpStream>>,
+    /// How many connections there were.
+    opened: Cell<u64>,
     /// Where an answer's fields are noted.
     table: RefCell<[Field; FIELDS]>,
     /// What the thread is doing: a panic is reported accordingly.
@@ -55,6 +56,7 @@ impl Link {
             endpoint,
             api,
             stream: RefCell::new(None),
+            opened: Cell::new(0),
             table: RefCell::new([Field::EMPTY; FIELDS]),
             stage: Cell::new(Stage::Init),
             panic: RefCell::new(Message::new()),
@@ -96,9 +98,8 @@ impl Link {
         let mut again = true;
         loop {
             let sent = self.send(request);
-            let stream = self.stream.try_borrow().ok().and_then(|stream| stream.clone());
-            if let (Ok(()), Some(stream)) = (&sent, stream) {
-                wait.readable(stream).await;
+            if sent.is_ok() {
+                wait.readable(self).await;
             }
             let answered = sent.and_then(|()| self.receive(buffer, limit, &mut head));
             if let Some(done) = self.judged(answered, &mut again) {
@@ -125,9 +126,9 @@ impl Link {
         let mut stream = self.stream.try_borrow_mut().map_err(|_| Lost::busy())?;
         let stream = match &mut *stream {
             Some(stream) => stream,
-            none => none.insert(Arc::new(self.endpoint.connect().map_err(Lost::BeforeAnswer)?)),
+            none => none.insert(self.connect().map_err(Lost::BeforeAnswer)?),
         };
-        (&**stream).write_all(bytes).map_err(Lost::BeforeAnswer)
+        stream.write_all(bytes).map_err(Lost::BeforeAnswer)
     }
 
     /// Reads an answer.
@@ -140,7 +141,7 @@ impl Link {
         let mut stream = self.stream.try_borrow_mut().map_err(|_| Lost::busy())?;
         let mut table = self.table.try_borrow_mut().map_err(|_| Lost::busy())?;
         let Some(open) = &mut *stream else { return Err(Lost::busy()) };
-        let (received, keep) = receive(&mut &**open, &mut *table, buffer, limit, head)?;
+        let (received, keep) = receive(open, &mut *table, buffer, limit, head)?;
         if !keep {
             *stream = None;
         }
@@ -152,6 +153,21 @@ impl Link {
         if let Ok(mut stream) = self.stream.try_borrow_mut() {
             *stream = None;
         }
+    }
+
+    /// The connection's number.
+    pub(crate) fn opened(&self) -> u64 {
+        self.opened.get()
+    }
+
+    /// A second handle of the connection, if there is one.
+    pub(crate) fn handle(&self) -> Option<TcpStream> {
+        self.stream.try_borrow().ok()?.as_ref()?.try_clone().ok()
+    }
+
+    fn connect(&self) -> io::Result<TcpStream> {
+        self.opened.set(self.opened.get() + 1);
+        self.endpoint.connect()
     }
 }
 

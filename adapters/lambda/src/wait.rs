@@ -1,7 +1,7 @@
 //! Waiting for the next event without holding up the thread that everything else runs on.
 
 use std::{
-    cell::Cell,
+    cell::{Cell, RefCell},
     future::poll_fn,
     net::{Shutdown, TcpStream},
     sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
@@ -10,12 +10,15 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::timer::{Alarm, Parking, Timer};
+use crate::{
+    link::Link,
+    timer::{Alarm, Parking, Timer},
+};
 
 /// How a loop waits for what comes next.
 pub(crate) trait Wait: Timer {
-    /// Waits until `stream` has something to read, or has ended; reading it doesn't block then, or is all there is to do.
-    fn readable(&self, stream: Arc<TcpStream>) -> impl Future<Output = ()>;
+    /// Waits until the connection has something to read, or has ended; reading it doesn't block then, or is all there is to do.
+    fn readable(&self, link: &Link) -> impl Future<Output = ()>;
 
     /// Waits for so long.
     fn pause(&self, time: Duration) -> impl Future<Output = ()>;
@@ -23,7 +26,7 @@ pub(crate) trait Wait: Timer {
 
 impl Wait for Parking {
     /// The thread has nothing else to do: it waits where it reads.
-    async fn readable(&self, _stream: Arc<TcpStream>) {}
+    async fn readable(&self, _link: &Link) {}
 
     async fn pause(&self, time: Duration) {
         thread::sleep(time);
@@ -36,6 +39,8 @@ impl Wait for Parking {
 pub(crate) struct Beside {
     alarm: Alarm,
     started: Cell<bool>,
+    /// The last connection that was waited for, and its number: it is mostly the same again.
+    last: RefCell<Option<(u64, Arc<TcpStream>)>>,
     shared: Arc<Shared>,
 }
 
@@ -92,6 +97,20 @@ impl Shared {
     }
 }
 
+impl Beside {
+    fn handle_of(&self, link: &Link) -> Option<Arc<TcpStream>> {
+        let mut last = self.last.try_borrow_mut().ok()?;
+        if let Some((number, stream)) = &*last
+            && *number == link.opened()
+        {
+            return Some(Arc::clone(stream));
+        }
+        let stream = Arc::new(link.handle()?);
+        *last = Some((link.opened(), Arc::clone(&stream)));
+        Some(stream)
+    }
+}
+
 impl Timer for Beside {
     fn set(&self, at: Instant, waker: &Waker) {
         self.alarm.set(at, waker);
@@ -103,7 +122,7 @@ impl Timer for Beside {
 }
 
 impl Wait for Beside {
-    async fn readable(&self, stream: Arc<TcpStream>) {
+    async fn readable(&self, link: &Link) {
         if !self.started.get() {
             let shared = Arc::clone(&self.shared);
             // Without the thread, reading waits.
@@ -112,6 +131,8 @@ impl Wait for Beside {
         if !self.started.get() {
             return;
         }
+        // Without a handle, the same.
+        let Some(stream) = self.handle_of(link) else { return };
         let mut stream = Some(stream);
         poll_fn(|context| {
             let mut state = self.shared.state();

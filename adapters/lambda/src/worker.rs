@@ -60,7 +60,7 @@ pub(crate) struct Worker {
     region: Region,
     table: [Field; FIELDS],
     state: ExchangeState,
-    /// What the platform said of the last invocation; nothing before the first.
+    /// What the platform said of the last invocation. Its memory is there before the first one, which isn't to wait for it.
     invocation: Option<Rc<Invocation>>,
     /// The origin of [`midge::Instant`]s.
     epoch: Instant,
@@ -77,7 +77,7 @@ impl Worker {
             state: ExchangeState::new().with_arena(settings.arena_bytes),
             #[cfg(not(feature = "arena"))]
             state: ExchangeState::new(),
-            invocation: None,
+            invocation: Some(Rc::new(Invocation::with_room())),
             epoch: Instant::now(),
         }
     }

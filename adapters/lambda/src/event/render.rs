@@ -350,7 +350,7 @@ impl<'l> Overview<'l> {
         self.seen |= mark;
         match name.len() {
             10 => self.set_cookie |= is_set_cookie(name),
-            12 if name.eq_ignore_ascii_case(b"content-type") => self.content_type = value,
+            12 if name == b"content-type" || name.eq_ignore_ascii_case(b"content-type") => self.content_type = value,
             16 if name.eq_ignore_ascii_case(b"content-encoding") => {
                 self.encoded |= !value.eq_ignore_ascii_case(b"identity");
             }
@@ -363,7 +363,11 @@ impl<'l> Overview<'l> {
         if self.encoded {
             return false;
         }
-        if self.content_type.get(..5).is_some_and(|start| start.eq_ignore_ascii_case(b"text/")) {
+        if self
+            .content_type
+            .first_chunk()
+            .is_some_and(|start: &[u8; 5]| start == b"text/" || start.eq_ignore_ascii_case(b"text/"))
+        {
             return true;
         }
         let end = memchr::memchr(b';', self.content_type).unwrap_or(self.content_type.len());
