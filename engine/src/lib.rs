@@ -37,6 +37,7 @@
 //! - `http`: conversions to and from the `http` crate's types (brings the standard library, and they allocate).
 //! - `json`: JSON bodies through serde, without an allocator.
 //! - `log`: [`around::AccessLog`], through the `log` crate.
+//! - `pool`: `SlotPool`, slots of fixed size without an allocator, on heapless.
 
 #![no_std]
 
@@ -48,6 +49,8 @@ mod exchange;
 mod http1;
 pub mod manual;
 mod percent;
+#[cfg(feature = "pool")]
+mod pool;
 mod router;
 mod serve;
 mod slot;
@@ -58,6 +61,8 @@ mod time;
 pub use crate::data::http::HttpError;
 #[cfg(feature = "json")]
 pub use crate::data::json;
+#[cfg(feature = "pool")]
+pub use crate::pool::{PooledSlot, SlotPool};
 pub use crate::{
     connection::{Connection, Step},
     data::{
@@ -93,6 +98,6 @@ pub use crate::{
     percent::{PercentDecoder, PercentEncoded, PercentError},
     router::{NoRoutes, Route, Router, Routes},
     serve::{Ended, Watch, linger, serve, serve_ready},
-    slot::{PooledSlot, Slot, SlotPool},
+    slot::Slot,
     time::{Clock, Instant, ManualClock},
 };

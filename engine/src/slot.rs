@@ -1,10 +1,6 @@
 //! The memory that serving takes, set aside before it begins.
 
-use core::{
-    array,
-    cell::{RefCell, RefMut},
-    fmt,
-};
+use core::fmt;
 
 use crate::{
     exchange::{ExchangeState, output::OutputState},
@@ -53,91 +49,5 @@ impl fmt::Debug for Slot<'_> {
             .field("output", &self.output.len())
             .field("fields", &self.fields.len())
             .finish_non_exhaustive()
-    }
-}
-
-/// A fixed number of slots of fixed size, in one value, without an allocator: on a stack, or in a cell that is made for statics.
-///
-/// ```
-/// let pool = midge::SlotPool::<2, 1024, 1024, 32>::new();
-/// let first = pool.take().expect("two are free");
-/// let second = pool.take().expect("one is free");
-/// assert!(pool.take().is_none());
-/// drop(first);
-/// assert!(pool.take().is_some());
-/// # drop(second);
-/// ```
-pub struct SlotPool<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> {
-    /// One that is borrowed is taken.
-    memory: [RefCell<Memory<INPUT, OUTPUT, FIELDS>>; SLOTS],
-}
-
-struct Memory<const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> {
-    input: [u8; INPUT],
-    output: [u8; OUTPUT],
-    fields: [Field; FIELDS],
-}
-
-impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize>
-    SlotPool<SLOTS, INPUT, OUTPUT, FIELDS>
-{
-    /// A pool with every slot free.
-    #[must_use]
-    pub fn new() -> Self {
-        let memory = || Memory { input: [0; INPUT], output: [0; OUTPUT], fields: [Field::EMPTY; FIELDS] };
-        Self { memory: array::from_fn(|_| RefCell::new(memory())) }
-    }
-
-    /// Takes a free slot; `None` while there is none. Dropping it gives it back.
-    ///
-    /// It looks for the first that is free: those that were used before are used again, since their memory is warm.
-    pub fn take(&self) -> Option<PooledSlot<'_, SLOTS, INPUT, OUTPUT, FIELDS>> {
-        let memory = self.memory.iter().find_map(|memory| memory.try_borrow_mut().ok())?;
-        Some(PooledSlot { memory })
-    }
-
-    /// Number of free slots.
-    #[must_use]
-    pub fn free(&self) -> usize {
-        self.memory.iter().filter(|memory| memory.try_borrow_mut().is_ok()).count()
-    }
-}
-
-impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> Default
-    for SlotPool<SLOTS, INPUT, OUTPUT, FIELDS>
-{
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
-impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> fmt::Debug
-    for SlotPool<SLOTS, INPUT, OUTPUT, FIELDS>
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("SlotPool").field("slots", &SLOTS).field("free", &self.free()).finish_non_exhaustive()
-    }
-}
-
-/// A slot taken from a [`SlotPool`].
-pub struct PooledSlot<'p, const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> {
-    memory: RefMut<'p, Memory<INPUT, OUTPUT, FIELDS>>,
-}
-
-impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize>
-    PooledSlot<'_, SLOTS, INPUT, OUTPUT, FIELDS>
-{
-    /// The slot itself.
-    pub fn slot(&mut self) -> Slot<'_> {
-        let Memory { input, output, fields } = &mut *self.memory;
-        Slot::new(input, output, fields)
-    }
-}
-
-impl<const SLOTS: usize, const INPUT: usize, const OUTPUT: usize, const FIELDS: usize> fmt::Debug
-    for PooledSlot<'_, SLOTS, INPUT, OUTPUT, FIELDS>
-{
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("PooledSlot").finish_non_exhaustive()
     }
 }

@@ -18,8 +18,8 @@ use std::{
 use common::{Bench, HOST, Outcome, Stop, Wire};
 use embedded_io_async::Read;
 use midge::{
-    BodyFraming, Cause, ChunkError, Ended, Failure, Fields, Limits, Peer, Reject, Request, RequestId, Response, Slot,
-    SlotPool, State, Watch, serve,
+    BodyFraming, Cause, ChunkError, Ended, Failure, Field, Fields, Limits, Peer, Reject, Request, RequestId, Response,
+    Slot, State, Watch, serve,
 };
 
 const CONTENT: &str = "hello, wide world";
@@ -325,14 +325,12 @@ fn a_request_knows_its_context() {
         response.status(204).empty().await
     };
     let (clock, watch, limits) = (midge::ManualClock::new(), Watch::new(), Limits::DEFAULT);
-    let pool = SlotPool::<1, 8192, 8192, 16>::new();
+    let (mut input, mut output, mut fields) = ([0; 8192], [0; 8192], [Field::EMPTY; 16]);
     let peers = [Peer::Unix, Peer::Unknown, Peer::Ip("[::1]:80".parse().unwrap())];
     watch.set_next_id(0xfffe);
     for peer in peers {
         let mut wire = Wire::new(&[format!("GET / HTTP/1.1\r\n{HOST}").as_bytes()]);
-        let mut slot = pool.take().unwrap();
-        assert!(pool.take().is_none() && pool.free() == 0);
-        let mut slot = slot.slot();
+        let mut slot = Slot::new(&mut input, &mut output, &mut fields);
         let mut serving = pin!(serve(&mut wire, &handler, &mut slot, &limits, &clock, peer, &watch));
         let mut context = Context::from_waker(Waker::noop());
         let ended = loop {
@@ -342,30 +340,10 @@ fn a_request_knows_its_context() {
         };
         assert_eq!(ended, Ended::Close);
     }
-    assert_eq!(pool.free(), 1);
     let ids = ["000000000000fffe", "000000000000ffff", "0000000000010000"];
     let wanted: Vec<_> = (0..3).map(|n| (0xfffe + n, peers[n as usize], None, ids[n as usize].to_owned())).collect();
     assert_eq!(seen.take(), wanted);
     assert_eq!(peers.map(|peer| peer.to_string()), ["unix", "unknown", "[::1]:80"]);
-}
-
-/// A pool's slots are handed out each to one, and come back whatever became of them.
-#[test]
-fn a_pool_gives_each_slot_to_one() {
-    let pool = SlotPool::<3, 64, 64, 2>::new();
-    for _ in 0..10 {
-        let mut taken: Vec<_> = (0..3).map(|_| pool.take().unwrap()).collect();
-        assert!(pool.take().is_none());
-        let slots: Vec<Slot<'_>> = taken.iter_mut().map(midge::PooledSlot::slot).collect();
-        assert_eq!(slots.len(), 3);
-        drop(slots);
-        taken.remove(1);
-        assert_eq!(pool.free(), 1);
-        taken.push(pool.take().unwrap());
-        assert!(pool.take().is_none());
-    }
-    assert_eq!(pool.free(), 3);
-    assert_eq!(format!("{pool:?}"), "SlotPool { slots: 3, free: 3, .. }");
 }
 
 /// The future of a connection is dropped after each number of polls: the slot serves the next connection as if new.
