@@ -127,7 +127,8 @@ impl Default for Watch {
 ///
 /// `io`'s reads and writes must be cancel-safe: one that is dropped before it is ready must not have moved a byte. The future has to
 /// be polled when `io` may be ready, when its waker says so, and when `clock` reaches [`Watch::deadline`]; it may be dropped
-/// at any time, which abandons the request in flight.
+/// at any time, which abandons the request in flight. Its `flush` is called only where the host sends bytes of a body itself
+/// ([`BodyStream::write_past`](crate::BodyStream::write_past)).
 ///
 /// # Errors
 ///
@@ -415,6 +416,10 @@ impl Pump {
             return Err(Stop::Late);
         }
         let want = exchange.want();
+        let past = exchange.past();
+        if past.moved > 0 {
+            self.answer.moved(usize::try_from(past.moved).unwrap_or(usize::MAX), now);
+        }
         let mut moved = Moved::No;
 
         // What may go out goes out whatever the handler waits for: a client may wait for it.
@@ -440,6 +445,14 @@ impl Pump {
         if !blocked && want.output {
             // Everything is out already.
             moved = Moved::Yes;
+        }
+        if !blocked && past.waits {
+            match poll_once(io.flush(), context) {
+                // How many bytes that was, the handler is told, and then tells.
+                Poll::Ready(Ok(())) => moved = Moved::Yes,
+                Poll::Ready(Err(error)) => return Err(Stop::Io(error)),
+                Poll::Pending => blocked = true,
+            }
         }
 
         let mut waiting = false;

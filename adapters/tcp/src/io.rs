@@ -8,6 +8,8 @@ use std::{
     task::{Context, Poll},
     time::Duration,
 };
+#[cfg(all(feature = "files", target_os = "linux"))]
+use std::{future::poll_fn, os::fd::AsFd};
 
 use embedded_io_async::{ErrorKind, ErrorType, Read, Write};
 use mio::{
@@ -16,6 +18,8 @@ use mio::{
 };
 use socket2::SockRef;
 
+#[cfg(all(feature = "files", target_os = "linux"))]
+use crate::reactor::Reactor;
 use crate::{connections::Connection, slots::SlotCell, tls::TlsStream};
 
 /// A connection's socket.
@@ -191,6 +195,30 @@ impl SlotIo<'_, '_> {
         }
     }
 
+    /// Sends some of the file that a handler put into the slot's place.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    #[cold]
+    fn send_file(&self) -> Poll<Result<usize, Lost>> {
+        let Ok(reactor) = Reactor::current() else { return Poll::Ready(Ok(0)) };
+        let slot = self.cell.number;
+        let socket = match self.stream {
+            Stream::Tcp(stream) => stream.as_fd(),
+            Stream::Unix(stream) => stream.as_fd(),
+            // What goes out has to be encrypted.
+            Stream::Tls(_) => {
+                reactor.transfers.refuse(slot);
+                return Poll::Ready(Ok(0));
+            }
+        };
+        if !self.may_write() {
+            return self.write_waits();
+        }
+        match reactor.transfers.send(slot, socket) {
+            Ok(()) => Poll::Ready(Ok(0)),
+            Err(error) => self.write_failed(&error.into()),
+        }
+    }
+
     /// Whether there may be something to read, and this turn has a system call left for it.
     #[inline(always)]
     pub(crate) fn may_read(&self) -> bool {
@@ -269,9 +297,11 @@ impl Write for SlotIo<'_, '_> {
         Writing { io: self, bytes }
     }
 
-    /// Nothing is held back: what was written is the kernel's.
+    /// Nothing is held back: what was written is the kernel's. A file that lies in the slot's place is sent on.
     #[inline]
     async fn flush(&mut self) -> Result<(), Lost> {
+        #[cfg(all(feature = "files", target_os = "linux"))]
+        poll_fn(|_| self.send_file()).await?;
         Ok(())
     }
 }

@@ -9,6 +9,8 @@ use std::{cell::RefCell, error, fmt, rc::Rc, task::Waker};
 use midge::{Clock as _, Failure, Instant};
 use mio::{Registry, Token, event::Event};
 
+#[cfg(all(feature = "files", target_os = "linux"))]
+use crate::files::send::Transfers;
 use crate::{
     client::pool::{Memory, Pool},
     clock::WorkerClock,
@@ -39,10 +41,18 @@ pub(crate) struct Reactor {
     pub(crate) pool: RefCell<Pool>,
     /// Buffers for calls.
     memory: RefCell<Vec<Memory>>,
+    /// Files that are sent past the slots' output buffers.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    pub(crate) transfers: Transfers,
 }
 
 impl Reactor {
-    pub(crate) fn new(registry: Registry, clock: &Rc<WorkerClock>, sizes: Sizes) -> Rc<Self> {
+    pub(crate) fn new(
+        registry: Registry,
+        clock: &Rc<WorkerClock>,
+        sizes: Sizes,
+        #[cfg(all(feature = "files", target_os = "linux"))] transfers: Transfers,
+    ) -> Rc<Self> {
         Rc::new(Self {
             registry,
             clock: Rc::clone(clock),
@@ -54,6 +64,8 @@ impl Reactor {
             }),
             pool: RefCell::new(Pool::new(sizes.outbound)),
             memory: RefCell::new((0..sizes.calls).map(|_| Memory::new()).collect()),
+            #[cfg(all(feature = "files", target_os = "linux"))]
+            transfers,
         })
     }
 

@@ -12,6 +12,8 @@ use std::{
 
 use midge::{Ended, Field, Handler, Instant, Limits, Slot, State, Watch, serve_ready};
 
+#[cfg(all(feature = "files", target_os = "linux"))]
+use crate::files::send::Transfers;
 use crate::{
     clock::{NEVER, WorkerClock},
     connections::Connection,
@@ -51,6 +53,12 @@ impl SlotMemory {
             sizes,
             arena_bytes,
         }
+    }
+
+    /// A place for each slot where a file lies that is sent past its output buffer.
+    #[cfg(all(feature = "files", target_os = "linux"))]
+    pub(crate) fn transfers(&self) -> Transfers {
+        Transfers::new(&self.input, self.sizes.input)
     }
 
     /// One cell for each slot.

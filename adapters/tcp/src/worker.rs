@@ -100,11 +100,19 @@ impl Parts {
         let mut memory = SlotMemory::new(config.slots, sizes, config.arena_bytes);
         let mut connections = Box::new_uninit_slice(config.connections);
         let mut records = RecordsMemory::new(config.slots, config.tls.is_some());
+        #[cfg(all(feature = "files", target_os = "linux"))]
+        let transfers = memory.transfers();
         let mut cells = memory.cells(self.number);
         records.lend(&mut cells);
         let shared_clock = Rc::new(WorkerClock::new());
         let clock = &*shared_clock;
-        let reactor = Reactor::new(self.registry, &shared_clock, config.outside);
+        let reactor = Reactor::new(
+            self.registry,
+            &shared_clock,
+            config.outside,
+            #[cfg(all(feature = "files", target_os = "linux"))]
+            transfers,
+        );
         let _entered = reactor.enter();
         let future = |cell| serve_slot(cell, handler, &config.limits, clock);
         let worker = Worker {

@@ -5,7 +5,7 @@
 
 use core::time::Duration;
 
-use super::failure::ResponseError;
+use super::{failure::ResponseError, past::Past};
 use crate::{around::trace::TraceContext, time::Instant};
 
 /// See the module's documentation. What `flags` doesn't name is another request's.
@@ -20,6 +20,8 @@ pub(crate) struct Extras {
     trace: TraceContext,
     /// Bytes of a body whose length isn't known before.
     pub(crate) streamed: u64,
+    /// What goes past the output buffer.
+    pub(crate) past: Past,
     lines: [u8; MAX_LINES],
     length: usize,
     /// What was wrong with a line that was added.
@@ -40,6 +42,8 @@ impl Flags {
     pub(crate) const ADDED: Self = Self(16);
     /// Someone will ask how the answer went.
     pub(crate) const WATCHED: Self = Self(32);
+    /// The host sends some of the body itself.
+    pub(crate) const PAST: Self = Self(64);
 
     #[inline]
     pub(crate) const fn has(self, flag: Self) -> bool {
@@ -63,6 +67,7 @@ impl Extras {
         body_bytes: 0,
         trace: TraceContext::NONE,
         streamed: 0,
+        past: Past { moved: 0, waits: false },
         lines: [0; MAX_LINES],
         length: 0,
         fault: None,

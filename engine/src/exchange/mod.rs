@@ -7,6 +7,7 @@ pub(crate) mod handler;
 pub(crate) mod input;
 mod outcome;
 pub(crate) mod output;
+mod past;
 mod plain;
 mod request;
 mod response;

@@ -41,6 +41,8 @@ pub struct Wire {
     pub writes: usize,
     /// How far the time moves before each piece.
     pub tick: Option<(Rc<ManualClock>, Duration)>,
+    /// Bytes that the host sends past the output buffer.
+    pub past: Rc<Past>,
     /// Number of things that happened, waits included.
     pub moves: Rc<Cell<u64>>,
 }
@@ -59,6 +61,7 @@ impl Wire {
             vain: 0,
             writes: 0,
             tick,
+            past: Rc::default(),
             moves,
         }
     }
@@ -123,7 +126,48 @@ impl Write for Wire {
     }
 
     async fn flush(&mut self) -> Result<(), Infallible> {
-        Ok(())
+        poll_fn(|_| {
+            let past = &self.past;
+            let count = past.asked.get().min(past.room.get()).min(self.take as u64);
+            self.taking = !self.taking && self.take < usize::MAX;
+            if count == 0 || self.taking {
+                if count > 0 {
+                    self.moved();
+                }
+                return Poll::Pending;
+            }
+            self.out.extend(std::iter::repeat_n(b'p', count as usize));
+            past.asked.set(past.asked.get() - count);
+            past.room.set(past.room.get() - count);
+            past.sent.set(past.sent.get() + count);
+            self.moved();
+            Poll::Ready(Ok(()))
+        })
+        .await
+    }
+}
+
+/// What a handler and its host tell each other of bytes that go past the output buffer.
+#[derive(Default)]
+pub struct Past {
+    /// Bytes that the handler wants to be sent.
+    pub asked: Cell<u64>,
+    /// Bytes that the client takes.
+    pub room: Cell<u64>,
+    /// Bytes that went out and weren't counted yet.
+    pub sent: Cell<u64>,
+}
+
+impl Past {
+    /// What the handler asks with.
+    pub fn poll(&self, count: u64) -> Poll<Result<u64, &'static str>> {
+        match self.sent.take() {
+            0 => {
+                self.asked.set(count);
+                Poll::Pending
+            }
+            sent => Poll::Ready(Ok(sent)),
+        }
     }
 }
 

@@ -1,6 +1,6 @@
 //! Handlers that call everything of a request and an answer, served from a pool of slots and by `testing::call`.
 
-use core::{cell::Cell, hint::black_box, pin::pin, time::Duration};
+use core::{cell::Cell, hint::black_box, pin::pin, task::Poll, time::Duration};
 
 use embedded_io_async::{Read, Write};
 use midge::{
@@ -165,6 +165,8 @@ async fn everything(mut request: Request<'_>, response: Response<'_>) -> Result<
                 Ok::<_, Failure>(2)
             });
             holds(put.await?? == 2)?;
+            // Nothing is left, and so nobody asked.
+            holds(body.write_past(|_, _| Poll::Ready(Ok::<_, Failure>(1))).await?? == 0)?;
             body.finish().await
         }
         "/upgrade" => upgrade(response).await,

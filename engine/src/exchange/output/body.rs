@@ -91,6 +91,18 @@ impl Output<'_> {
         }
     }
 
+    /// Whether the bytes go to a connection as they are.
+    pub(crate) const fn is_on_the_wire(&self) -> bool {
+        self.state.wire.is_some()
+    }
+
+    /// So many bytes of a body of declared length were sent, and were never in the buffer.
+    pub(crate) fn passed(&mut self, count: u64) {
+        if let Stage::Body(Delimiter::Length(left)) = &mut self.state.stage {
+            *left = left.saturating_sub(count);
+        }
+    }
+
     /// Bytes that the open chunk, or a new one, has room for.
     fn room_in_chunk(&self, open: Option<usize>) -> usize {
         let free = self.buffer.len().saturating_sub(self.state.end);
