@@ -152,7 +152,7 @@ fn cargo_lambda_builds_it() {
     let fake = Fake::start();
     let mut command = Command::new(place.join("lambda/bootstrap"));
     let _group = Group::start(command.env("AWS_LAMBDA_RUNTIME_API", fake.address.to_string()));
-    assert_eq!(unnamed(&fake.accept().invoke("id", event("GET", "/")).text()), GREETING);
+    assert_eq!(unnamed(fake.accept().invoke("id", event("GET", "/")).text()), GREETING);
 }
 
 /// A few invocations of a static program that is started so.
@@ -161,7 +161,7 @@ fn serves(command: &mut Command) {
     let _group = Group::start(command.env("AWS_LAMBDA_RUNTIME_API", fake.address.to_string()));
     let mut api = fake.accept();
     for _ in 0..3 {
-        assert_eq!(unnamed(&api.invoke("id", event("GET", "/")).text()), GREETING);
+        assert_eq!(unnamed(api.invoke("id", event("GET", "/")).text()), GREETING);
         let large = "x".repeat(100_000);
         assert!(api.invoke("id", with_body("POST", "/users", &large)).text().contains(&large));
     }
