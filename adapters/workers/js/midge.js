@@ -28,9 +28,10 @@ const encoder = new TextEncoder();
 /** @type {TextDecoder | undefined} */
 let decoder;
 const EMPTY = new Uint8Array(0);
+const none = () => ENOSYS;
 
 /** @param {Uint8Array | undefined} bytes */
-const text = (bytes) => (decoder ??= new TextDecoder("utf-8", { fatal: false, ignoreBOM: true })).decode(bytes);
+const text = (bytes) => (decoder ??= new TextDecoder("utf-8", /** @type {any} */ ({ ignoreBOM: true }))).decode(bytes);
 
 /**
  * A Worker: `export default worker(module)`.
@@ -194,35 +195,17 @@ export class Served {
   init;
   length = -1;
   passed = 0;
-  /** @type {Response | undefined} */
-  response;
   /** @type {unknown} */
   broken;
   /** Promises that the program waits for. */
   waits = 0;
-  /** @type {Body | undefined} */
-  body;
   /** @type {(Body | undefined)[] | undefined} */
   handles;
-
-  // What only an event that waits has.
-  /** @type {((response: Response) => void) | undefined} */
-  resolve;
-  /** @type {Promise<void> | undefined} */
-  running;
-  /** @type {((closing: any) => void) | undefined} */
-  finish;
+  /** @type {Body | undefined} */
+  body;
   /** @type {unknown} */
   deadline;
-
-  // What only a streamed answer has.
-  /** @type {WritableStreamDefaultWriter<Uint8Array> | undefined} */
-  writer;
-  writing = false;
-  /** @type {Promise<unknown> | undefined} */
-  written;
-  /** @type {Promise<unknown> | undefined} */
-  closing;
+  // What only an event that waits has, and only a streamed answer, its methods add.
 
   /** @param {Instance} instance @param {any} event @param {any} env @param {any} ctx the state too, in a Durable Object @param {string} name */
   constructor(instance, event, env, ctx, name) {
@@ -293,7 +276,7 @@ export class Served {
     const { writer } = this;
     // What was flushed before goes out, unless nobody takes it.
     if (writer) this.closing = Promise.resolve(error instanceof Error ? this.written : 0)
-      .then(() => writer.abort(error ?? new Error("the client left"))).catch(() => {});
+      .then(() => writer.abort(error ?? new Error("the client left"))).catch(none);
     else if (!this.response) this.settle(error === LATE ? failure(503, "the request took too long") : failure(500));
     this.end();
   }
@@ -331,7 +314,7 @@ export class Served {
     this.writer = writable.getWriter();
     this.settle(new Response(readable, this.init));
     // A client that leaves shows at the next write.
-    this.closing = this.writer.closed.catch(() => {});
+    this.closing = this.writer.closed.catch(none);
   }
 
   /** @param {Uint8Array} bytes */
@@ -360,8 +343,6 @@ export class Served {
 
 /** A body that the program reads. */
 export class Body {
-  /** All of it, if it was read in one piece. @type {Uint8Array | undefined} */
-  whole;
   /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
   reader;
   /** @type {Uint8Array} */
@@ -370,8 +351,6 @@ export class Body {
   ended = false;
   /** Left to whom it was passed on to. */
   passed = false;
-  /** @type {unknown} */
-  error;
 
   /** @param {Served} owner @param {any} [source] a Request, Response or R2 object: something with a body */
   constructor(owner, source) {
@@ -417,14 +396,13 @@ export class Body {
 
   /** Gives up what was not read. */
   close() {
-    if (!this.passed && !this.ended) (this.reader ?? this.source?.body)?.cancel().catch(() => {});
+    if (!this.passed && !this.ended) (this.reader ?? this.source?.body)?.cancel().catch(none);
   }
 }
 
 /** Length of a message's body: 0 without one, -1 if it isn't known. @param {any} message @returns {number} */
 const length = ({ body, headers }) => (body ? Number(headers?.get("content-length") ?? -1) : 0);
 
-const none = () => ENOSYS;
 
 /** What the program calls, of the event that its instance serves. @type {Record<string, Import>} */
 const imports = {
@@ -468,7 +446,7 @@ const imports = {
         if (the.broken) return EIO;
         the.write(bytes);
       }
-      if (last) the.writer?.close().catch(() => {});
+      if (last) the.writer?.close().catch(none);
     }
     return size;
   },
@@ -485,7 +463,7 @@ const imports = {
     }));
     return 0;
   },
-  now: () => Date.now(),
+  now: Date.now,
   log(the, level, place, size) {
     const range = the.instance.range(place, size);
     if (range) console[/** @type {const} */ (["debug", "log", "warn", "error"])[level] ?? "log"](text(range));
