@@ -235,7 +235,7 @@ describe("a hostile host", () => {
       for (const [place, length] of [[size, 1], [size - 1, 2], [-1, 1], [0, size + 1], [1, -1], [-1, -1], [2147483647, 2147483647]]) {
         for (const result of [
           imports.class(place, length), imports.read(1, place, length), imports.respond(200, place, length, 0, 0),
-          imports.write(place, length, 0), imports.fail(500, place, length, 0, 0), imports.fail(500, 0, 0, place, length), imports.take(1, place, length), imports.next(1, place, length),
+          imports.write(place, length, 0), imports.fail(500, place, length, 0, 0), imports.fail(500, 0, 0, place, length), imports.deadline(1, place, length), imports.take(1, place, length), imports.next(1, place, length),
           imports.random(place, length), imports.field(0, place, length, 0, 0), imports.call(1, place, length),
         ]) assert.ok(result < 0, `${place} ${length}: ${result}`);
         imports.log(0, place, length);

@@ -198,6 +198,7 @@ describe("a route's time limit", () => {
     const answer = await get("/limit?5");
     assert.equal(answer.status, 503);
     assert.equal(answer.text, "503 Service Unavailable: the request took too long\n");
+    assert.equal(answer.headers["x-added"], "1");
   });
 
   test("cuts an answer that has begun", async () => {

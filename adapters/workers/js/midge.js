@@ -124,7 +124,8 @@ export class Instance {
     this.pool = pool;
     /** @type {WebAssembly.ModuleImports} */
     const midge = {};
-    for (const table of [imports, pool.calls?.imports]) for (const name in table) midge[name] = guarded(this, table[name]);
+    const known = { ...imports, ...pool.calls?.imports };
+    for (const { name } of WebAssembly.Module.imports(pool.module)) midge[name] = guarded(this, known[name] ?? none);
     const { exports } = new WebAssembly.Instance(pool.module, { midge });
     this.exports = /** @type {Exports} */ (/** @type {unknown} */ (exports));
     this.view = new Uint8Array(this.exports.memory.buffer);
@@ -205,6 +206,8 @@ export class Served {
   body;
   /** @type {unknown} */
   deadline;
+  /** Fields of the answer if it comes too late. */
+  late = "";
   // What only an event that waits has, and only a streamed answer, its methods add.
 
   /** @param {Instance} instance @param {any} event @param {any} env @param {any} ctx the state too, in a Durable Object @param {string} name */
@@ -253,7 +256,7 @@ export class Served {
     // A request whose client left may be forgotten by the platform, its promises never settled.
     pool.forgotten ??= new FinalizationRegistry(() => void pool.live--);
     pool.forgotten.register(this, undefined, this);
-    const left = () => this.over || this.fail(undefined);
+    const left = () => this.over || this.fail();
     this.running = new Promise((resolve) => { this.finish = resolve; });
     const signal = this.request?.signal;
     if (signal?.aborted) left();
@@ -270,14 +273,14 @@ export class Served {
     });
   }
 
-  /** Gives the request up, and the instance with it. @param {unknown} error */
+  /** Gives the request up, and the instance with it. @param {unknown} [error] */
   fail(error) {
     if (error !== undefined && error !== LATE) console.error(String(error));
     const { writer } = this;
     // What was flushed before goes out, unless nobody takes it.
     if (writer) this.closing = Promise.resolve(error instanceof Error ? this.written : 0)
       .then(() => writer.abort(error ?? new Error("the client left"))).catch(none);
-    else if (!this.response) this.settle(error === LATE ? failure(503, "the request took too long") : failure(500));
+    else if (!this.response) this.settle(error === LATE ? failure(503, "the request took too long", this.late) : failure(500));
     this.end();
   }
 
@@ -457,7 +460,10 @@ const imports = {
     the.settle(failure(status, text(message), text(lines)));
     return 0;
   },
-  deadline(the, time) {
+  deadline(the, time, place, size) {
+    const lines = the.instance.range(place, size);
+    if (!lines) return EFAULT;
+    the.late = text(lines);
     const late = (the.deadline = scheduler.wait(time).then(() => {
       if (the.deadline === late && !the.over) the.fail(LATE);
     }));
@@ -471,8 +477,6 @@ const imports = {
   panic_text(the, place, size) { the.instance.panic += text(the.instance.range(place, size)); },
   panic_char(the, char) { the.instance.panic += String.fromCodePoint(char); },
   panic: (the, place, size, line) => console.error(`panicked at ${text(the.instance.range(place, size))}:${line}: ${the.instance.panic}`),
-  // Those of calls.js.
-  class: none, random: none, call: none, poll: none, take: none, next: none, close: none,
 };
 
 /** So that it never throws: that would leave the program's stack where it stood. @param {Instance} instance @param {Import} run */
