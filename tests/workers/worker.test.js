@@ -201,6 +201,11 @@ describe("a route's time limit", () => {
     assert.equal(answer.headers["x-added"], "1");
   });
 
+  test("is what the request's deadline says, and without one there is none", async () => {
+    for (const limit of [1, 20]) assert.equal((await get(`/limit?${limit}`)).status, 503, `${limit}`);
+    assert.equal((await get("/no-deadline")).status, 404);
+  });
+
   test("cuts an answer that has begun", async () => {
     assert.equal((await server.call("reader", "/limit?5", { headers: { "x-late": "1" } })).text, "200 begun, then an error");
   });

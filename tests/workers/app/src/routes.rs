@@ -2,7 +2,7 @@
 
 use core::{future, pin::pin, task::Poll, time::Duration};
 
-use midge::{Failure, Handler, Request, Response, Sent, around::TimeLimit};
+use midge::{Failure, Handler, Instant, Request, Response, Sent, around::TimeLimit};
 use midge_workers::{
     CallError, Fetch, Level, deadline, kv, log, log_fmt, now, object_name, r2, random, sleep, sql, storage, var,
     wait_until,
@@ -46,6 +46,7 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
                 Poll::Pending => response.status(200).header("x-there", "later").empty().await,
             }
         }
+        "/no-deadline" => Err(Failure::new(if request.deadline().is_none() { 404 } else { 500 })),
         "/ignore" => response.status(200).body("not read").await,
         // `?n` blocks of 1000 bytes, without a length or with one.
         "/stream" | "/sized" => {
@@ -325,8 +326,10 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
 /// Waits longer than any limit, behind what it has flushed if it is asked to.
 async fn limited(request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
     let response = response.with("x-added", "1");
-    if request.deadline().is_none() {
-        return Err(Failure::new(500).because("no deadline"));
+    // From the request's beginning, since the engine is given no clock.
+    let limit = request.query().and_then(|query| query.parse().ok()).map(Instant::from_millis);
+    if request.deadline() != limit {
+        return Err(Failure::new(500).because("another deadline"));
     }
     if request.headers().get("x-late").is_some() {
         let mut body = response.status(200).stream().await?;
