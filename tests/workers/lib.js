@@ -152,9 +152,16 @@ export default {
 
 /** A service that says what it was sent. */
 export const echoService = `
+let endless = 0;
+let cancelled = 0;
 export default {
   async fetch(request) {
     const { pathname } = new URL(request.url);
+    if (pathname === "/endless") {
+      endless++;
+      return new Response(new ReadableStream({ pull(controller) { controller.enqueue(new Uint8Array(1000)); }, cancel() { cancelled++; } }));
+    }
+    if (pathname === "/cancelled") return new Response(cancelled + " of " + endless);
     if (pathname === "/echo") return new Response(request.body, { status: 203, headers: { "x-method": request.method, "x-got": request.headers.get("x-sent") ?? "" } });
     const headers = new Headers({ "content-type": "text/x-fetched" });
     headers.append("set-cookie", "a=1"); headers.append("set-cookie", "b=2");

@@ -89,6 +89,55 @@ delete environment.CARGO_TARGET_DIR;
 const wrangler = [path.join(here, "wasm-env"), path.join(here, "node_modules/.bin/wrangler")];
 const example = (name) => path.resolve(here, "../../examples", name);
 
+/** What the README has one type and write, in an empty directory: but that the crates and the package are those of this checkout. */
+async function fromReadme() {
+  const root = path.resolve(here, "../..");
+  const parent = fs.mkdtempSync(path.join(os.tmpdir(), "midge-readme-"));
+  const directory = path.join(parent, "hello");
+  const cargo = (cwd, ...values) => run(wrangler[0], ["cargo", ...values], { cwd, env: environment });
+  await cargo(parent, "new", "--quiet", "--lib", "--vcs", "none", "hello");
+  const readme = fs.readFileSync(path.join(root, "adapters/workers/README.md"), "utf8");
+  const written = [];
+  for (const [, name, text] of readme.matchAll(/^`([^`]+)`[^\n]*:\n\n```[^\n]*\n([^]*?)^```$/gm)) {
+    const file = path.join(directory, name);
+    fs.mkdirSync(path.dirname(file), { recursive: true });
+    if (name === "Cargo.toml") fs.writeFileSync(file, fs.readFileSync(file, "utf8").replace("[dependencies]", `${text}\n[dependencies]`));
+    else fs.writeFileSync(file, text);
+    written.push(name);
+  }
+  assert.deepEqual(written, ["src/lib.rs", "Cargo.toml", ".cargo/config.toml", "worker.js", "wrangler.jsonc"]);
+  // The versions of what midge needs.
+  fs.copyFileSync(path.join(here, "hello/Cargo.lock"), path.join(directory, "Cargo.lock"));
+  await cargo(directory, "add", "--quiet", "--path", path.join(root, "engine"));
+  await cargo(directory, "add", "--quiet", "--path", path.join(root, "adapters/workers"));
+  fs.mkdirSync(path.join(directory, "node_modules"));
+  fs.symlinkSync(path.join(root, "adapters/workers/js"), path.join(directory, "node_modules/midge-workers"));
+  return { directory, remove: () => fs.rmSync(parent, { recursive: true, force: true }) };
+}
+
+/** Runs `wrangler dev` in `directory`, as long as `check` takes. */
+async function dev(directory, check) {
+  const state = fs.mkdtempSync(path.join(os.tmpdir(), "midge-dev-"));
+  const child = spawn(wrangler[0], [wrangler[1], "dev", "--port", "0", "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"],
+    { cwd: directory, env: environment, stdio: ["ignore", "pipe", "pipe"], detached: true });
+  let log = "";
+  for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => { log += data; });
+  try {
+    await until(() => /Ready on (http:\/\/127\.0\.0\.1:\d+)/.test(log) || child.exitCode !== null, () => `wrangler dev is not ready: ${log}`);
+    const url = /Ready on (http:\/\/127\.0\.0\.1:\d+)/.exec(log)?.[1];
+    assert.ok(url, log);
+    await check(url);
+  } finally {
+    const gone = new Promise((resolve) => child.on("exit", resolve));
+    if (child.exitCode === null) {
+      // Its own group: the runtime that it started ends with it.
+      process.kill(-Number(child.pid), "SIGTERM");
+      await gone;
+    }
+    fs.rmSync(state, { recursive: true, force: true });
+  }
+}
+
 describe("wrangler", () => {
   for (const name of ["worker", "counter"]) {
     test(`deploy --dry-run builds examples/${name}`, { timeout: 300_000 }, async () => {
@@ -118,25 +167,20 @@ describe("wrangler", () => {
         assert.equal(await count(), first + 1);
       }],
     ]) {
-      const state = fs.mkdtempSync(path.join(os.tmpdir(), "midge-dev-"));
-      const child = spawn(wrangler[0], [wrangler[1], "dev", "--port", "0", "--ip", "127.0.0.1", "--persist-to", state, "--show-interactive-dev-session=false"],
-        { cwd: example(name), env: environment, stdio: ["ignore", "pipe", "pipe"], detached: true });
-      let log = "";
-      for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => { log += data; });
-      try {
-        await until(() => /Ready on (http:\/\/127\.0\.0\.1:\d+)/.test(log) || child.exitCode !== null, () => `wrangler dev is not ready: ${log}`);
-        const url = /Ready on (http:\/\/127\.0\.0\.1:\d+)/.exec(log)?.[1];
-        assert.ok(url, log);
-        await check(url);
-      } finally {
-        const gone = new Promise((resolve) => child.on("exit", resolve));
-        if (child.exitCode === null) {
-          // Its own group: the runtime that it started ends with it.
-          process.kill(-Number(child.pid), "SIGTERM");
-          await gone;
-        }
-        fs.rmSync(state, { recursive: true, force: true });
-      }
+      await dev(example(name), check);
+    }
+  });
+
+  test("dev serves what the README makes from an empty directory", { timeout: 300_000 }, async () => {
+    const { directory, remove } = await fromReadme();
+    try {
+      await dev(directory, async (url) => {
+        const answer = await fetch(`${url}/`);
+        assert.equal(answer.headers.get("content-type"), "text/plain");
+        assert.equal(await answer.text(), "Hello, World!");
+      });
+    } finally {
+      remove();
     }
   });
 });

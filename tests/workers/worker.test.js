@@ -74,6 +74,17 @@ describe("requests and answers", () => {
     assert.equal(answer.text, "413 Content Too Large: the body is too large\n");
   });
 
+  test("a body that fits is there before its handler asks for it, and no other", async () => {
+    for (const size of [1, 16_384]) {
+      const body = Buffer.alloc(size, "eager");
+      const answer = await post("/eager", body);
+      assert.equal(answer.headers["x-there"], "at once", `${size}`);
+      assert.ok(answer.bytes.equals(body), `${size}`);
+    }
+    const chunked = await server.call("app", "/eager", { method: "POST", body: Buffer.from("chunked"), headers: { "transfer-encoding": "chunked" } });
+    assert.equal(chunked.headers["x-there"], "later");
+  });
+
   test("a body that nobody reads hurts nobody", async () => {
     for (let turn = 0; turn < 3; turn++) assert.equal((await post("/ignore", Buffer.alloc(10_000))).text, "not read");
   });
@@ -116,6 +127,15 @@ describe("failures", () => {
     assert.equal((await get("/failure?299")).text, "299 : as asked\n");
   });
 
+  test("fields that were added to the answer are on the failure, too", async () => {
+    const answer = await get("/with?7");
+    assert.equal(answer.status, 409);
+    assert.equal(answer.text, "409 Conflict: with fields\n");
+    assert.deepEqual([answer.headers["x-added"], answer.headers["x-numbered"]], ["1", "7"]);
+    const none = await get("/failure?409");
+    assert.equal(none.headers["x-added"], undefined);
+  });
+
   test("a head that is none is answered 500", async () => {
     for (const path of ["/bad-head", "/large-head"]) assert.equal((await get(path)).text, "500 Internal Server Error\n", path);
   });
@@ -124,8 +144,12 @@ describe("failures", () => {
     const answer = await get("/panic?7");
     assert.equal(answer.status, 500);
     assert.equal(answer.text, "500 Internal Server Error\n");
-    await server.logged("panicked as asked, with 7");
-    await server.logged("routes.rs:");
+    await server.logged("panicked as asked, with 7, ***7 and \"h\u00e9\\n\"");
+    assert.match(server.log.text, /panicked at \S*routes\.rs:\d+: panicked as asked, with 7,/);
+    // The next one's text holds nothing of it.
+    await get("/panic?8");
+    await server.logged("8 and");
+    assert.match(server.log.text, /panicked at \S*routes\.rs:\d+: panicked as asked, with 8, \*\*\*8/);
     assert.equal((await get("/")).status, 200);
   });
 
@@ -166,6 +190,29 @@ describe("failures", () => {
     assert.equal(answer.status, 503);
     assert.equal(answer.text, "503 Service Unavailable: the request took too long\n");
     assert.equal((await server.call("reader", "/late-deadline?5")).text, "200 begun, then an error");
+  });
+});
+
+describe("a route's time limit", () => {
+  test("is answered 503 as on TCP", async () => {
+    const answer = await get("/limit?5");
+    assert.equal(answer.status, 503);
+    assert.equal(answer.text, "503 Service Unavailable: the request took too long\n");
+    assert.equal(answer.headers["x-added"], "1");
+  });
+
+  test("is what the request's deadline says, and without one there is none", async () => {
+    for (const limit of [1, 20]) assert.equal((await get(`/limit?${limit}`)).status, 503, `${limit}`);
+    assert.equal((await get("/no-deadline")).status, 404);
+  });
+
+  test("cuts an answer that has begun", async () => {
+    assert.equal((await server.call("reader", "/limit?5", { headers: { "x-late": "1" } })).text, "200 begun, then an error");
+  });
+
+  test("is nothing to the next request through the same instance", async () => {
+    await get("/limit?1");
+    for (let turn = 0; turn < 5; turn++) assert.equal((await get("/sleep?20")).text, "slept");
   });
 });
 
@@ -241,6 +288,14 @@ describe("host calls", () => {
     assert.equal(answer.text, "fetched");
     assert.equal(answer.headers["content-type"], "text/x-fetched");
     assert.deepEqual(answer.headers["set-cookie"], ["a=1", "b=2"]);
+  });
+
+  test("a fetched body that nobody reads to its end is cancelled", async () => {
+    for (let turn = 0; turn < 4; turn++) {
+      for (const path of ["/service/unread", "/service/begun"]) assert.equal((await get(path)).text, "answered");
+    }
+    let counts = "";
+    await until(async () => (counts = (await server.call("echo", "/cancelled")).text) === "8 of 8", () => `cancelled: ${counts}`);
   });
 
   test("a request's body is passed on, and a response's", async () => {

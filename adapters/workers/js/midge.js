@@ -28,9 +28,10 @@ const encoder = new TextEncoder();
 /** @type {TextDecoder | undefined} */
 let decoder;
 const EMPTY = new Uint8Array(0);
+const none = () => ENOSYS;
 
 /** @param {Uint8Array | undefined} bytes */
-const text = (bytes) => (decoder ??= new TextDecoder("utf-8", { fatal: false, ignoreBOM: true })).decode(bytes);
+const text = (bytes) => (decoder ??= new TextDecoder("utf-8", /** @type {any} */ ({ ignoreBOM: true }))).decode(bytes);
 
 /**
  * A Worker: `export default worker(module)`.
@@ -123,7 +124,8 @@ export class Instance {
     this.pool = pool;
     /** @type {WebAssembly.ModuleImports} */
     const midge = {};
-    for (const table of [imports, pool.calls?.imports]) for (const name in table) midge[name] = guarded(this, table[name]);
+    const known = { ...imports, ...pool.calls?.imports };
+    for (const { name } of WebAssembly.Module.imports(pool.module)) midge[name] = guarded(this, known[name] ?? none);
     const { exports } = new WebAssembly.Instance(pool.module, { midge });
     this.exports = /** @type {Exports} */ (/** @type {unknown} */ (exports));
     this.view = new Uint8Array(this.exports.memory.buffer);
@@ -194,35 +196,19 @@ export class Served {
   init;
   length = -1;
   passed = 0;
-  /** @type {Response | undefined} */
-  response;
   /** @type {unknown} */
   broken;
   /** Promises that the program waits for. */
   waits = 0;
-  /** @type {Body | undefined} */
-  body;
   /** @type {(Body | undefined)[] | undefined} */
   handles;
-
-  // What only an event that waits has.
-  /** @type {((response: Response) => void) | undefined} */
-  resolve;
-  /** @type {Promise<void> | undefined} */
-  running;
-  /** @type {((closing: any) => void) | undefined} */
-  finish;
+  /** @type {Body | undefined} */
+  body;
   /** @type {unknown} */
   deadline;
-
-  // What only a streamed answer has.
-  /** @type {WritableStreamDefaultWriter<Uint8Array> | undefined} */
-  writer;
-  writing = false;
-  /** @type {Promise<unknown> | undefined} */
-  written;
-  /** @type {Promise<unknown> | undefined} */
-  closing;
+  /** Fields of the answer if it comes too late. */
+  late = "";
+  // What only an event that waits has, and only a streamed answer, its methods add.
 
   /** @param {Instance} instance @param {any} event @param {any} env @param {any} ctx the state too, in a Durable Object @param {string} name */
   constructor(instance, event, env, ctx, name) {
@@ -270,7 +256,7 @@ export class Served {
     // A request whose client left may be forgotten by the platform, its promises never settled.
     pool.forgotten ??= new FinalizationRegistry(() => void pool.live--);
     pool.forgotten.register(this, undefined, this);
-    const left = () => this.over || this.fail(undefined);
+    const left = () => this.over || this.fail();
     this.running = new Promise((resolve) => { this.finish = resolve; });
     const signal = this.request?.signal;
     if (signal?.aborted) left();
@@ -287,14 +273,14 @@ export class Served {
     });
   }
 
-  /** Gives the request up, and the instance with it. @param {unknown} error */
+  /** Gives the request up, and the instance with it. @param {unknown} [error] */
   fail(error) {
     if (error !== undefined && error !== LATE) console.error(String(error));
     const { writer } = this;
     // What was flushed before goes out, unless nobody takes it.
     if (writer) this.closing = Promise.resolve(error instanceof Error ? this.written : 0)
-      .then(() => writer.abort(error ?? new Error("the client left"))).catch(() => {});
-    else if (!this.response) this.settle(error === LATE ? failure(503, "the request took too long") : failure(500));
+      .then(() => writer.abort(error ?? new Error("the client left"))).catch(none);
+    else if (!this.response) this.settle(error === LATE ? failure(503, "the request took too long", this.late) : failure(500));
     this.end();
   }
 
@@ -331,7 +317,7 @@ export class Served {
     this.writer = writable.getWriter();
     this.settle(new Response(readable, this.init));
     // A client that leaves shows at the next write.
-    this.closing = this.writer.closed.catch(() => {});
+    this.closing = this.writer.closed.catch(none);
   }
 
   /** @param {Uint8Array} bytes */
@@ -360,8 +346,6 @@ export class Served {
 
 /** A body that the program reads. */
 export class Body {
-  /** All of it, if it was read in one piece. @type {Uint8Array | undefined} */
-  whole;
   /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
   reader;
   /** @type {Uint8Array} */
@@ -370,8 +354,6 @@ export class Body {
   ended = false;
   /** Left to whom it was passed on to. */
   passed = false;
-  /** @type {unknown} */
-  error;
 
   /** @param {Served} owner @param {any} [source] a Request, Response or R2 object: something with a body */
   constructor(owner, source) {
@@ -417,14 +399,13 @@ export class Body {
 
   /** Gives up what was not read. */
   close() {
-    if (!this.passed && !this.ended) (this.reader ?? this.source?.body)?.cancel().catch(() => {});
+    if (!this.passed && !this.ended) (this.reader ?? this.source?.body)?.cancel().catch(none);
   }
 }
 
 /** Length of a message's body: 0 without one, -1 if it isn't known. @param {any} message @returns {number} */
 const length = ({ body, headers }) => (body ? Number(headers?.get("content-length") ?? -1) : 0);
 
-const none = () => ENOSYS;
 
 /** What the program calls, of the event that its instance serves. @type {Record<string, Import>} */
 const imports = {
@@ -468,7 +449,7 @@ const imports = {
         if (the.broken) return EIO;
         the.write(bytes);
       }
-      if (last) the.writer?.close().catch(() => {});
+      if (last) the.writer?.close().catch(none);
     }
     return size;
   },
@@ -479,13 +460,16 @@ const imports = {
     the.settle(failure(status, text(message), text(lines)));
     return 0;
   },
-  deadline(the, time) {
+  deadline(the, time, place, size) {
+    const lines = the.instance.range(place, size);
+    if (!lines) return EFAULT;
+    the.late = text(lines);
     const late = (the.deadline = scheduler.wait(time).then(() => {
       if (the.deadline === late && !the.over) the.fail(LATE);
     }));
     return 0;
   },
-  now: () => Date.now(),
+  now: Date.now,
   log(the, level, place, size) {
     const range = the.instance.range(place, size);
     if (range) console[/** @type {const} */ (["debug", "log", "warn", "error"])[level] ?? "log"](text(range));
@@ -493,8 +477,6 @@ const imports = {
   panic_text(the, place, size) { the.instance.panic += text(the.instance.range(place, size)); },
   panic_char(the, char) { the.instance.panic += String.fromCodePoint(char); },
   panic: (the, place, size, line) => console.error(`panicked at ${text(the.instance.range(place, size))}:${line}: ${the.instance.panic}`),
-  // Those of calls.js.
-  class: none, random: none, call: none, poll: none, take: none, next: none, close: none,
 };
 
 /** So that it never throws: that would leave the program's stack where it stood. @param {Instance} instance @param {Import} run */

@@ -92,9 +92,11 @@ pub(crate) fn fail(status: u16, message: &str, lines: &[u8]) -> Option<()> {
     (result == 0).then_some(())
 }
 
-/// Gives the event so much time from now on. `None` if the host has no timer.
-pub(crate) fn deadline(millis: f64) -> Option<()> {
-    (imports::deadline(millis) == 0).then_some(())
+/// Gives the event so much time from now on. `lines` are fields that the answer has besides if that is too little. `None` if the host has
+/// no timer.
+pub(crate) fn deadline(millis: f64, lines: &[u8]) -> Option<()> {
+    // SAFETY: the host copies `lines`, borrowed for the call, within their length.
+    (unsafe { imports::deadline(millis, lines.as_ptr(), lines.len()) } == 0).then_some(())
 }
 
 /// Milliseconds, without the 128 bits of `as_millis`, whose arithmetic is half a kilobyte here.
@@ -430,7 +432,7 @@ mod imports {
         pub(super) fn respond(status: u32, lines: *const u8, length: usize, body: f64, passed: u32) -> i32;
         pub(super) fn write(bytes: *const u8, length: usize, last: u32) -> i32;
         pub(super) fn fail(status: u32, message: *const u8, size: usize, lines: *const u8, length: usize) -> i32;
-        pub(super) safe fn deadline(millis: f64) -> i32;
+        pub(super) fn deadline(millis: f64, lines: *const u8, length: usize) -> i32;
         pub(super) fn call(operation: u32, parts: *const Part<'_>, count: usize) -> i32;
         pub(super) safe fn poll(handle: u32) -> f64;
         pub(super) fn take(handle: u32, place: *mut u8, size: usize) -> i32;
@@ -477,7 +479,7 @@ mod imports {
     pub(super) unsafe fn fail(_: u32, _message: *const u8, _size: usize, _lines: *const u8, _length: usize) -> i32 {
         NONE
     }
-    pub(super) fn deadline(_millis: f64) -> i32 {
+    pub(super) unsafe fn deadline(_millis: f64, _lines: *const u8, _length: usize) -> i32 {
         NONE
     }
     pub(super) unsafe fn call(_operation: u32, _parts: *const Part<'_>, _count: usize) -> i32 {

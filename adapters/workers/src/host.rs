@@ -67,6 +67,14 @@ pub(crate) fn pass(handle: u32, fields: bool) {
     PASSED.store(handle << 1 | u32::from(fields), Relaxed);
 }
 
+/// What the host is told together with the fields that were added to the answer.
+enum Said<'m> {
+    /// The time that is given to the request, in milliseconds.
+    Limit(f64),
+    /// A failure's status and text.
+    Failure(u16, &'m str),
+}
+
 /// Moves the bytes of one exchange.
 struct Driver<'x> {
     exchange: &'x Exchange<'x>,
@@ -103,7 +111,7 @@ impl Driver<'_> {
         let limit = self.exchange.time_limit().map_or(0.0, abi::millis);
         if limit != self.limit {
             self.limit = limit;
-            if abi::deadline(limit).is_none() {
+            if !self.tell(Said::Limit(limit)) {
                 return Poll::Ready(None);
             }
         }
@@ -167,7 +175,19 @@ impl Driver<'_> {
         if self.begun {
             return CUT;
         }
-        self.exchange.added_lines(|lines| refuse(failure.status().code(), message, lines))
+        if self.tell(Said::Failure(failure.status().code(), message)) { DONE } else { CUT }
+    }
+
+    /// Tells the host what goes with the fields that were added to the answer; whether it takes that. One function for all of it, which is
+    /// smaller.
+    #[inline(never)]
+    fn tell(&self, said: Said<'_>) -> bool {
+        self.exchange
+            .added_lines(|lines| match said {
+                Said::Limit(millis) => abi::deadline(millis, lines),
+                Said::Failure(status, message) => abi::fail(status, message, lines),
+            })
+            .is_some()
     }
 
     /// Gives the host the end of the answer. `None` if it doesn't take that.

@@ -42,7 +42,7 @@ pub async fn sleep(time: Duration) -> Result<(), CallError> {
 ///
 /// The host has no timer.
 pub fn deadline(time: Duration) -> Result<(), CallError> {
-    abi::deadline(abi::millis(time)).ok_or(CallError::Unsupported)
+    abi::deadline(abi::millis(time), b"").ok_or(CallError::Unsupported)
 }
 
 /// Goes on with `work` after the answer: the client has it already, and the instance is kept until `work` is done (the platform

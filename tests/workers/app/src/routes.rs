@@ -2,7 +2,7 @@
 
 use core::{future, pin::pin, task::Poll, time::Duration};
 
-use midge::{Failure, Request, Response, Sent};
+use midge::{Failure, Handler, Instant, Request, Response, Sent, around::TimeLimit};
 use midge_workers::{
     CallError, Fetch, Level, deadline, kv, log, log_fmt, now, object_name, r2, random, sleep, sql, storage, var,
     wait_until,
@@ -36,6 +36,17 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
             }
             response.status(200).header_fmt("x-count", format_args!("{bytes} {sum}")).empty().await
         }
+        // Whether the body is there when the handler first asks for it.
+        "/eager" => {
+            let mut body = request.into_body();
+            let mut all = pin!(body.all());
+            match future::poll_fn(|context| Poll::Ready(all.as_mut().poll(context))).await {
+                Poll::Ready(Ok(bytes)) => response.status(200).header("x-there", "at once").body(bytes).await,
+                Poll::Ready(Err(failure)) => Err(failure.into()),
+                Poll::Pending => response.status(200).header("x-there", "later").empty().await,
+            }
+        }
+        "/no-deadline" => Err(Failure::new(if request.deadline().is_none() { 404 } else { 500 })),
         "/ignore" => response.status(200).body("not read").await,
         // `?n` blocks of 1000 bytes, without a length or with one.
         "/stream" | "/sized" => {
@@ -71,10 +82,14 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
         }
         "/status" => response.status(number as u16).empty().await,
         "/failure" => Err(Failure::new(number as u16).because("as asked")),
+        "/with" => {
+            let _response = response.with("x-added", "1").with_fmt("x-numbered", format_args!("{number}"));
+            Err(Failure::new(409).because("with fields"))
+        }
         "/bad-head" => response.status(200).header("x", "a\r\nb").empty().await,
         "/large-head" => response.status(200).header("x", [b'x'; 5000]).empty().await,
 
-        "/panic" => panic!("panicked as asked, with {number}"),
+        "/panic" => panic!("panicked as asked, with {number}, {number:*>4} and {:?}", "h\u{e9}\n"),
         "/index" => Err(Failure::new(if place[number as usize] == 0 { 200 } else { 500 })),
         "/overflow" => Err(Failure::new(overflow(number) as u16)),
         "/late-panic" | "/late-failure" => {
@@ -99,6 +114,7 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
             sleep(Duration::from_millis(number.into())).await?;
             response.status(200).body("slept").await
         }
+        "/limit" => TimeLimit::new(Duration::from_millis(number.into()), limited).handle(request, response).await,
         "/deadline" => {
             deadline(Duration::from_millis(number.into()))?;
             sleep(Duration::from_secs(600)).await?;
@@ -248,6 +264,14 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
         }
 
         "/service" => Fetch::new("GET", "http://service/fetched").service("SERVICE").send().await?.pass(response).await,
+        // A body without an end, of which nobody reads more than a piece.
+        "/service/unread" | "/service/begun" => {
+            let mut fetched = Fetch::new("GET", "http://service/endless").service("SERVICE").send().await?;
+            if request.path() == "/service/begun" {
+                fetched.read(&mut place).await?;
+            }
+            response.status(200).body("answered").await
+        }
         // The body passes through, or through memory; the answer with a field of its own.
         "/service/send" => {
             let fetch =
@@ -297,6 +321,25 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
         }
         _ => Err(Failure::new(404).because("no such route")),
     }
+}
+
+/// Waits longer than any limit, behind what it has flushed if it is asked to.
+async fn limited(request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
+    let response = response.with("x-added", "1");
+    // From the request's beginning, since the engine is given no clock.
+    let limit = request.query().and_then(|query| query.parse().ok()).map(Instant::from_millis);
+    if request.deadline() != limit {
+        return Err(Failure::new(500).because("another deadline"));
+    }
+    if request.headers().get("x-late").is_some() {
+        let mut body = response.status(200).stream().await?;
+        body.write("begun").await?;
+        body.flush().await?;
+        sleep(Duration::from_secs(600)).await?;
+        return body.finish().await;
+    }
+    sleep(Duration::from_secs(600)).await?;
+    response.status(200).body("slept").await
 }
 
 /// Uses more stack than there is.
