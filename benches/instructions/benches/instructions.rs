@@ -12,7 +12,7 @@ use embedded_io_async::{ErrorType, Read, Write};
 use gungraun::{Callgrind, LibraryBenchmarkConfig, library_benchmark, library_benchmark_group, main};
 use midge::{
     AnswerHead, ChunkStep, Chunked, Clock, Connection, Facts, Failure, Field, FieldLines, Handler, Limits, ManualClock,
-    Peer, Request, RequestContext, Response, Sent, Slot, Step, Version, Watch, framing, serve,
+    Peer, Request, RequestContext, Response, Router, Routes, Sent, Slot, Step, Version, Watch, framing, serve,
 };
 
 /// The Lambda host's events, which have no public face.
@@ -142,12 +142,16 @@ impl Write for Wire<'_> {
 #[bench::chunked_16(chunked(16))]
 #[bench::stream_1(stream(1))]
 #[bench::refused_1(refused(1))]
-fn exchange(mut bench: Bench) -> Bench {
+fn exchange(bench: Bench) -> Bench {
+    serve_with(&App, bench)
+}
+
+fn serve_with(handler: &impl Handler, mut bench: Bench) -> Bench {
     let mut wire = Wire { request: &bench.request, taken: &mut bench.taken };
     let mut slot = Slot::new(&mut bench.input, &mut bench.output, &mut bench.fields);
     let (limits, watch) = (Limits::DEFAULT, Watch::new());
     {
-        let serving = pin!(serve(&mut wire, &App, &mut slot, &limits, &bench.clock, Peer::Unknown, &watch));
+        let serving = pin!(serve(&mut wire, handler, &mut slot, &limits, &bench.clock, Peer::Unknown, &watch));
         let mut context = Context::from_waker(Waker::noop());
         assert!(matches!(black_box(serving).poll(&mut context), Poll::Ready(Ok(_))));
     }
@@ -243,7 +247,54 @@ fn lambda(mut buffer: Vec<u8>) -> usize {
     rendered.and_then(|()| renderer.end()).unwrap_or(0)
 }
 
-library_benchmark_group!(name = cases; benchmarks = exchange, head, decision, decode, answer, lambda);
+async fn found(_: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
+    response.status(200).lines(LINES).body("found").await
+}
+
+const fn app() -> Router<impl Routes> {
+    Router::new()
+        .get("/", found)
+        .get("/users", found)
+        .post("/users", found)
+        .get("/users/{id}", found)
+        .get("/users/{id}/posts/{post}", found)
+        .get("/files/{*path}", found)
+}
+
+fn routed(path: &str) -> Bench {
+    bench(format!("GET {path} HTTP/1.1\r\nHost: a\r\n\r\n").as_bytes(), 1)
+}
+
+// A connection with one request for a router.
+#[library_benchmark]
+#[bench::plain(routed("/users"))]
+#[bench::parameters(routed("/users/42/posts/7"))]
+#[bench::wildcard(routed("/files/a/b/c.txt"))]
+#[bench::missed(routed("/nowhere/at/all"))]
+fn route(bench: Bench) -> Bench {
+    serve_with(const { &app() }, bench)
+}
+
+// A query's pairs, decoded where they have to be.
+#[library_benchmark]
+#[bench::plain(routed("/?page=2&sort=name&filter=open"))]
+#[bench::encoded(routed("/?name=J%C3%B6rg+M%C3%BCller&city=K%C3%B6ln"))]
+fn query(bench: Bench) -> Bench {
+    serve_with(
+        &async |request: Request<'_>, response: Response<'_>| {
+            let mut total = 0;
+            for pair in request.query_pairs().iter() {
+                let (mut name, mut value) = ([0; 64], [0; 64]);
+                let (given_name, given_value) = pair;
+                total += given_name.decode(&mut name)?.len() + given_value.decode(&mut value)?.len();
+            }
+            response.status(200).header_fmt("x-total", format_args!("{total}")).empty().await
+        },
+        bench,
+    )
+}
+
+library_benchmark_group!(name = cases; benchmarks = exchange, head, decision, decode, answer, lambda, route, query);
 main!(
     config = LibraryBenchmarkConfig::default().tool(Callgrind::with_args(["--cache-sim=no"]));
     library_benchmark_groups = cases
