@@ -21,7 +21,7 @@ use hyper::{
 };
 use midge::{Failure, Request, Response, Sent};
 
-use crate::common::Bench;
+use crate::{Lines, common::Bench};
 
 /// Has both serve one client, and compares what their handlers saw.
 pub fn check(data: &[u8]) {
@@ -55,13 +55,13 @@ struct Seen {
     method: String,
     target: String,
     http10: bool,
-    fields: Vec<(String, Vec<u8>)>,
+    fields: Lines,
     /// Nothing if it could not be read to its end.
     body: Option<Vec<u8>>,
 }
 
 impl Seen {
-    fn head(&self) -> (&str, &str, bool, &[(String, Vec<u8>)]) {
+    fn head(&self) -> (&str, &str, bool, &Lines) {
         (&self.method, &self.target, self.http10, &self.fields)
     }
 }

@@ -5,7 +5,7 @@
 
 use midge::{Connection, Field, Limits, ManualClock, RequestContext, Slot, Step};
 
-use crate::{as_http11, number};
+use crate::{Lines, as_http11, number};
 
 /// Reads one head whole and cut, and looks at it in another way.
 pub fn check(mut data: &[u8]) {
@@ -51,7 +51,7 @@ struct Seen {
     query: Option<String>,
     authority: String,
     version: &'static str,
-    fields: Vec<(String, Vec<u8>)>,
+    fields: Lines,
 }
 
 /// What a handler would be shown; nothing if the head is refused or not there whole.

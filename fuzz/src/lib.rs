@@ -30,6 +30,9 @@ mod common;
 #[path = "../../engine/tests/common/model.rs"]
 mod model;
 
+/// Names and values, in order.
+pub(crate) type Lines = Vec<(String, Vec<u8>)>;
+
 /// A target's check.
 pub type Check = fn(&[u8]);
 

@@ -9,17 +9,17 @@ use arbitrary::{Arbitrary, Unstructured};
 use midge::{Failure, Request, Response, Sent};
 use midge_tests::wire::{Asked, Ending, Reader};
 
-use crate::common::Bench;
+use crate::{Lines, common::Bench};
 
 #[derive(Arbitrary, Debug)]
 struct Script {
     method: Method,
     http10: bool,
     take: u8,
-    interim: Option<(u16, Vec<(String, Vec<u8>)>)>,
+    interim: Option<(u16, Lines)>,
     status: u16,
     usual: bool,
-    fields: Vec<(String, Vec<u8>)>,
+    fields: Lines,
     length: Option<u8>,
     close: bool,
     body: Body,
@@ -37,14 +37,14 @@ enum Method {
 enum Body {
     Empty,
     Whole(Vec<u8>),
-    Stream { pieces: Vec<(Vec<u8>, bool)>, trailers: Vec<(String, Vec<u8>)>, finishes: bool },
+    Stream { pieces: Vec<(Vec<u8>, bool)>, trailers: Lines, finishes: bool },
 }
 
 /// What the handler believes that it wrote.
 #[derive(Debug, Default)]
 struct Written {
     content: Vec<u8>,
-    trailers: Vec<(String, Vec<u8>)>,
+    trailers: Lines,
     /// `Sent` was made.
     sent: bool,
     interim: bool,
