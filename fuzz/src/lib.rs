@@ -13,10 +13,12 @@
 pub mod answer;
 pub mod chunked;
 pub mod connection;
+pub mod decoding;
 pub mod differential;
 pub mod event;
 pub mod framing;
 pub mod head;
+pub mod json;
 pub mod render;
 pub mod response;
 
@@ -37,14 +39,16 @@ pub(crate) type Lines = Vec<(String, Vec<u8>)>;
 pub type Check = fn(&[u8]);
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Check); 9] = [
+pub const TARGETS: [(&str, Check); 11] = [
     ("answer", answer::check),
     ("chunked", chunked::check),
     ("connection", connection::check),
+    ("decoding", decoding::check),
     ("differential", differential::check),
     ("event", event::check),
     ("framing", framing::check),
     ("head", head::check),
+    ("json", json::check),
     ("render", render::check),
     ("response", response::check),
 ];
