@@ -6,7 +6,10 @@ use std::{
     net::TcpStream,
 };
 
-use midge::{AnswerBody, AnswerError, AnswerHead, AnswerPiece, Field, Limits};
+use midge::{
+    AnswerError, AnswerHead, Field, Limits,
+    client::{AnswerReader, Content},
+};
 
 use crate::{Error, api::Api, endpoint::Endpoint, panic::Message, wait::Wait};
 
@@ -217,73 +220,37 @@ fn receive(
     limit: usize,
     note: &mut dyn FnMut(&AnswerHead<'_>),
 ) -> Result<(Received, bool), Lost> {
-    let mut filled = 0;
-    let (status, framing, keep, start) = loop {
-        let count = read(stream, buffer.get_mut(filled..).unwrap_or_default());
-        let count = count.map_err(|error| if filled == 0 { Lost::BeforeAnswer(error) } else { Lost::Within(error) })?;
-        // The first bytes are looked at in any case: nearly always they are all.
-        let line_ended = filled == 0 || buffer.get(filled..filled + count).is_some_and(|new| new.contains(&b'\n'));
-        filled += count;
-        if !line_ended && filled < LIMITS.head_bytes as usize {
-            continue;
-        }
-        let mut interims = 0;
-        let head = loop {
-            let bytes = buffer.get(interims..filled).unwrap_or_default();
-            match AnswerHead::parse(bytes, table, false, &LIMITS)? {
-                Some(head) if head.status().is_interim() => interims += head.len(),
-                Some(head) => {
-                    note(&head);
-                    break Some((head.status().code(), head.framing(), head.keep_alive(), interims + head.len()));
-                }
-                None => break None,
-            }
-        };
-        match head {
-            Some(head) => break head,
-            None if interims > 0 => {
-                buffer.copy_within(interims..filled, 0);
-                filled -= interims;
-            }
-            None => {}
-        }
-    };
-
-    let mut body = AnswerBody::new(framing);
-    // `buffer[start..end]` is what was decoded, `buffer[at..filled]` what wasn't yet.
-    let (mut at, mut end, mut too_large) = (start, start, false);
-    loop {
-        match body.step(buffer.get(at..filled).unwrap_or_default(), &LIMITS)? {
-            AnswerPiece::Data { start: skip, len } => {
-                let kept = len.min(limit.saturating_sub(end - start));
-                too_large |= kept < len;
-                if at + skip != end {
-                    buffer.copy_within(at + skip..at + skip + kept, end);
-                }
-                end += kept;
-                at += skip + len;
-            }
-            AnswerPiece::More { consumed } => {
-                at += consumed;
-                // What is left was only looked at: the beginning of a trailer section.
-                buffer.copy_within(at..filled, end);
-                filled = end + (filled - at);
-                at = end;
-                match read(stream, buffer.get_mut(filled..).unwrap_or_default()) {
-                    Ok(count) => filled += count,
-                    Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && body.end_of_stream().is_ok() => break,
-                    Err(error) => return Err(Lost::Within(error)),
-                }
-            }
-            AnswerPiece::End { consumed } => {
-                at += consumed;
-                break;
+    let mut answer = AnswerReader::new(buffer, table, &LIMITS);
+    while !answer.is_ready() {
+        match read(stream, answer.space()) {
+            Ok(count) => drop(answer.received(count)?),
+            Err(error) if !answer.has_begun() => return Err(Lost::BeforeAnswer(error)),
+            Err(error) => {
+                answer.ended()?;
+                return Err(Lost::Within(error));
             }
         }
     }
-    // Bytes behind an answer that nobody asked for belong to none that could follow.
-    let keep = keep && at == filled;
-    Ok((Received { status, start, length: end - start, too_large }, keep))
+    // Ready: they are there.
+    let Some((head, mut content)) = answer.into_parts() else { return Err(Lost::busy()) };
+    note(&head);
+    let mut too_large = false;
+    loop {
+        match content.step()? {
+            Content::Data => {
+                let length = content.data().len();
+                too_large |= content.keep(limit - content.kept().len()) < length;
+            }
+            Content::More => match read(stream, content.space()?) {
+                Ok(count) => content.received(count),
+                Err(error) if error.kind() == io::ErrorKind::UnexpectedEof && content.ended().is_ok() => {}
+                Err(error) => return Err(Lost::Within(error)),
+            },
+            Content::End => break,
+        }
+    }
+    let (status, start, length) = (head.status().code(), content.offset(), content.kept().len());
+    Ok((Received { status, start, length, too_large }, content.can_reuse()))
 }
 
 /// At least one byte, or an error: the end of the stream is one.

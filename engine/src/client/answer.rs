@@ -71,6 +71,7 @@ impl<'b> AnswerReader<'b> {
     ///
     /// What came is no answer, is over a limit, changes to a protocol that nobody asked for, or has more than
     /// [`MAX_INTERIMS`](Self::MAX_INTERIMS) interim answers before the final one.
+    #[inline]
     pub fn received(&mut self, count: usize) -> Result<bool, AnswerError> {
         if self.head.is_some() {
             self.filled = self.buffer.len().min(self.filled.saturating_add(count));
@@ -129,6 +130,7 @@ impl<'b> AnswerReader<'b> {
     /// # Errors
     ///
     /// What is there can't become a head any more; otherwise the connection was just closed.
+    #[cold]
     pub fn ended(&mut self) -> Result<(), AnswerError> {
         if self.head.is_none() && self.filled > self.start {
             self.parse()?;
@@ -136,6 +138,7 @@ impl<'b> AnswerReader<'b> {
         Ok(())
     }
 
+    #[inline(always)]
     fn parse(&mut self) -> Result<bool, AnswerError> {
         loop {
             let bytes = self.buffer.get(self.start..self.filled).unwrap_or_default();

@@ -82,6 +82,7 @@ impl<'b> AnswerHead<'b> {
     /// # Errors
     ///
     /// As [`AnswerError`] lists.
+    #[inline]
     pub fn parse(
         bytes: &'b [u8],
         table: &'b mut [Field],
