@@ -33,6 +33,7 @@ impl Headers {
         }
         let mut headers = Self::default();
         let table_length = table.len();
+        let start = json.at();
         let mut first = true;
         loop {
             // Names of letters are tokens, and plain characters make a value.
@@ -49,6 +50,12 @@ impl Headers {
             headers.count = table_length - places.len();
             let Some(name) = name else {
                 headers.end = if headers.count > 0 { json.at() } else { 0 };
+                // One look at all of them: nearly none has it.
+                if has_delete(json.bytes(), Span::new(start, json.at()))
+                    && let Some(value) = value_with_delete(json.bytes(), table.get(..headers.count).unwrap_or_default())
+                {
+                    return Err(json.field_error(value));
+                }
                 return Ok(Some(headers));
             };
             values::<false>(json, member, |json, value| {
@@ -164,7 +171,25 @@ pub(super) fn cookies(json: &mut Json<'_>) -> Result<Option<Span>, Stop> {
             }
         });
     }
-    Ok(joined)
+    match joined {
+        Some(joined) if has_delete(json.bytes(), joined) => Err(json.field_error(joined)),
+        joined => Ok(joined),
+    }
+}
+
+/// Whether there is a DEL: JSON's strings may have one as it is, but no field's value (RFC 9110, section 5.5).
+fn has_delete(bytes: &[u8], span: Span) -> bool {
+    memchr::memchr(0x7f, span.of(bytes)).is_some()
+}
+
+/// The first value that has a DEL in it.
+#[cold]
+fn value_with_delete(bytes: &[u8], fields: &[Field]) -> Option<Span> {
+    let mut spans = looked_up(bytes, fields).map(|(_, value)| {
+        let start = value.as_ptr().addr() - bytes.as_ptr().addr();
+        Span::new(start, start + value.len())
+    });
+    spans.find(|span| has_delete(bytes, *span))
 }
 
 /// Reads an object of query parameters, so that each of its strings ends with [`END`](super::json::END): what is between its
@@ -247,7 +272,8 @@ fn values<const MARK: bool>(
     Ok(())
 }
 
-/// The value of a field, without the blanks around it. Only an escape can bring in what no value has (RFC 9110, section 5.5).
+/// The value of a field, without the blanks around it. Only an escape can bring in what no value has (RFC 9110, section 5.5),
+/// but for DEL, which the callers look for.
 #[inline(always)]
 fn field_value(json: &mut Json<'_>, text: Text) -> Result<Span, Stop> {
     if text.control && text.span.of(json.bytes()).iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
