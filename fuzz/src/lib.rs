@@ -64,8 +64,9 @@ pub(crate) fn number(data: &mut &[u8], below: usize) -> usize {
 pub(crate) fn as_http11(data: &[u8]) -> Vec<u8> {
     let mut data = data.to_vec();
     let line = data.iter().position(|byte| *byte == b'\r').unwrap_or(0);
-    for at in 7..line {
-        if data[..at].ends_with(b"HTTP/1.") && matches!(data[at], b'2'..=b'9') {
+    // A status line begins with the version, a request line ends with it.
+    for at in [7, line.saturating_sub(1)] {
+        if at < line && data[..at].ends_with(b"HTTP/1.") && matches!(data[at], b'2'..=b'9') {
             data[at] = b'1';
         }
     }
