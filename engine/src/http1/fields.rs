@@ -40,8 +40,9 @@ impl Span {
         Self::with_length(start, end.saturating_sub(start))
     }
 
-    /// `length` bytes from `start` on.
-    pub(crate) const fn with_length(start: usize, length: usize) -> Self {
+    /// `length` bytes from `start` on. What [`Span::new`] says of large offsets holds here too.
+    #[must_use]
+    pub const fn with_length(start: usize, length: usize) -> Self {
         Self { start: start as u32, length: length as u32 }
     }
 

@@ -63,13 +63,13 @@ impl<'b> Member<'b> {
 
     #[inline(always)]
     pub(crate) const fn name_span(&self) -> Span {
-        Span::new(self.at, self.at + self.name_length)
+        Span::with_length(self.at, self.name_length)
     }
 
     #[inline(always)]
     pub(crate) const fn value_span(&self) -> Span {
         // Two quotes and a colon stand between them.
-        Span::new(self.at + self.name_length + 3, self.at + self.end)
+        Span::with_length(self.at + self.name_length + 3, self.end.wrapping_sub(self.name_length + 3))
     }
 }
 
@@ -196,7 +196,7 @@ impl<'b> Json<'b> {
             }
             self.at = start + whole.len() - value.len();
             *first = false;
-            return Ok(Some(Text { span: Span::new(at, at + name_length), escaped: false, control: false }));
+            return Ok(Some(Text { span: Span::with_length(at, name_length), escaped: false, control: false }));
         }
         if let [b'}', ..] = rest {
             (self.at, *first) = (start + whole.len() - rest.len() + 1, false);
