@@ -100,6 +100,34 @@ fn statuses_without_a_body_refuse_one() {
 }
 
 #[test]
+fn a_body_that_is_only_told_of_has_the_length_that_was_declared() {
+    for (method, status) in [("HEAD", 200), ("HEAD", 304), ("GET", 304)] {
+        for (declared, content, accepted) in [
+            (5, "", true),
+            (5, "hello", true),
+            (5, "hell", false),
+            (5, "hello!", false),
+            (0, "", true),
+            (0, "x", false),
+        ] {
+            let body = async |_: Request<'_>, response: Response<'_>| {
+                response.status(status).length(declared).body(content).await
+            };
+            let (text, kept) = answer(&body, &ask(method, "1.1"));
+            let wanted = if accepted { status } else { 500 };
+            assert!(text.starts_with(&format!("HTTP/1.1 {wanted} ")) && kept, "{declared} {content}: {text}");
+            assert!(!accepted || text.ends_with(&format!("content-length: {declared}\r\n\r\n")), "{text}");
+            let stream = async |_: Request<'_>, response: Response<'_>| {
+                let mut body = response.status(status).length(declared).stream().await?;
+                body.write(content).await?;
+                body.finish().await
+            };
+            assert_eq!(answer(&stream, &ask(method, "1.1")), (text, kept), "{declared} {content}");
+        }
+    }
+}
+
+#[test]
 fn a_stream_of_unknown_length() {
     let handler = async |_: Request<'_>, response: Response<'_>| {
         let mut body = response.status(200).header("x", "y").stream().await?;

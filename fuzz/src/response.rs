@@ -90,6 +90,13 @@ pub fn check(data: &[u8]) {
         let is_bodiless = script.method == Method::Head || script.status() == 304;
         let expected = if is_bodiless { &[][..] } else { &written.content[..] };
         assert_eq!(response.content, expected, "{}", context());
+        // A declared length is the body's, or is told of a body that isn't there at all.
+        let is_told = is_bodiless && written.content.is_empty();
+        let declared = script.length.map_or(written.content.len(), usize::from);
+        assert!(is_told || declared == written.content.len(), "{declared} were declared: {}", context());
+        if let Some(length) = script.length.filter(|_| script.status() != 204) {
+            assert_eq!(response.head.value("content-length"), Some(length.to_string().as_bytes()), "{}", context());
+        }
         for (name, value) in &script.fields {
             let value = value.trim_ascii();
             assert!(
@@ -113,9 +120,10 @@ pub fn check(data: &[u8]) {
             assert_eq!(response.trailers.len(), written.trailers.len(), "{}", context());
         }
     } else {
-        // The head alone can't show that its body was cut, nor can a body that is there whole as its length was declared.
+        // The head alone, of an answer to HEAD or a 304, can't show that its body was cut, nor can a body that is there whole as its length
+        // was declared.
         let whole = script.length.is_some_and(|length| usize::from(length) == written.content.len());
-        let shows = script.method != Method::Head && !whole;
+        let shows = script.method != Method::Head && script.status() != 304 && !whole;
         assert!(response.head.status >= 400 || !shows, "a whole answer that was never finished: {}", context());
     }
     // Framing fields that a script sets would be refused; the rest of the duties hold whatever it does.

@@ -180,7 +180,8 @@ impl<'x> ResponseHead<'x> {
         self
     }
 
-    /// Declares the length of a body that is streamed, or that `HEAD` is only told of. Writing more or fewer bytes is then an error.
+    /// Declares the length of a body that is streamed, or that `HEAD` is only told of. Writing more or fewer bytes is then an error;
+    /// where the answer has no body (to `HEAD`, and with 304), none at all need be written.
     pub fn length(self, bytes: u64) -> Self {
         if let Ok(mut output) = self.exchange.output.try_borrow_mut() {
             output.declare(bytes);

@@ -135,8 +135,10 @@ impl Output<'_> {
     #[inline]
     pub(crate) fn finish(&mut self) -> Result<bool, ResponseError> {
         match self.state.stage {
-            Stage::Body(Delimiter::Length(0) | Delimiter::End | Delimiter::Nothing(None | Some(_))) => {}
-            Stage::Body(Delimiter::Length(_)) => return Err(ResponseError::Length),
+            Stage::Body(Delimiter::Length(0) | Delimiter::End | Delimiter::Nothing(None | Some(0))) => {}
+            // Nothing at all was written: the length alone is told.
+            Stage::Body(Delimiter::Nothing(left)) if left == self.state.length => {}
+            Stage::Body(Delimiter::Length(_) | Delimiter::Nothing(_)) => return Err(ResponseError::Length),
             Stage::Body(Delimiter::Chunked(_)) => {
                 if !self.end_chunked() {
                     return Ok(false);

@@ -331,7 +331,10 @@ impl Output<'_> {
             return Err(ResponseError::Status);
         }
         let length = match (announced, self.state.fields.length) {
-            (Announced::Length(actual), Some(declared)) if actual != declared && !self.is_without_body() => {
+            // Where there is no body to send, its length may be told without it (RFC 9110, sections 9.3.2 and 15.4.5).
+            (Announced::Length(actual), Some(declared))
+                if actual != declared && !(actual == 0 && self.is_without_body()) =>
+            {
                 return Err(ResponseError::Length);
             }
             (_, Some(declared)) => Some(declared),
