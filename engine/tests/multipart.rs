@@ -312,7 +312,7 @@ fn a_malformed_form_is_refused() {
     for head in ["a b: c", "no colon", ": x", "A: b\r\n c", "A: b\nC: d", "A: \0", "A: b\rC: d"] {
         assert_eq!(with_head(&format!("{good}\r\n{head}")), Err(MultipartError::Head), "{head:?}");
     }
-    for behind in ["x", "-x", "\n", "\rx", " x", "y\r\n"] {
+    for behind in ["x", "-x", "\n", "\rx", " x", "y\r\n", " -x", " --", "\t--\r\n"] {
         let body = format!("--x'y{behind}\r\n{good}\r\n\r\n\r\n--x'y--\r\n");
         assert_eq!(whole(body.as_bytes()), Err(MultipartError::Delimiter), "{behind:?}");
     }

@@ -19,8 +19,10 @@ pub mod event;
 pub mod framing;
 pub mod head;
 pub mod json;
+pub mod multipart;
 pub mod render;
 pub mod response;
+pub mod router;
 
 #[allow(dead_code, missing_docs)]
 #[path = "../../engine/tests/common/app.rs"]
@@ -39,7 +41,7 @@ pub(crate) type Lines = Vec<(String, Vec<u8>)>;
 pub type Check = fn(&[u8]);
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Check); 11] = [
+pub const TARGETS: [(&str, Check); 13] = [
     ("answer", answer::check),
     ("chunked", chunked::check),
     ("connection", connection::check),
@@ -49,8 +51,10 @@ pub const TARGETS: [(&str, Check); 11] = [
     ("framing", framing::check),
     ("head", head::check),
     ("json", json::check),
+    ("multipart", multipart::check),
     ("render", render::check),
     ("response", response::check),
+    ("router", router::check),
 ];
 
 /// Takes small numbers off the front of a fuzzer's input: what is left is the text, so that corpora stay readable.

@@ -34,6 +34,8 @@ enum Stage {
     Content,
     /// A delimiter was passed, but not what is behind it.
     Delimiter,
+    /// And behind it, padding: a line end has to follow.
+    Padding,
     /// The last delimiter was passed. What follows is nobody's.
     End,
     Failed(MultipartError),
@@ -83,7 +85,7 @@ impl Scanner {
                     self.stage = Stage::Content;
                 }
                 Stage::Content => {}
-                Stage::Delimiter | Stage::End => return Ok(None),
+                Stage::Delimiter | Stage::Padding | Stage::End => return Ok(None),
                 Stage::Failed(error) => return Err(error),
             }
             if self.start < self.content {
@@ -125,13 +127,14 @@ impl Scanner {
     /// Passes what is behind a delimiter: whether a part follows.
     pub(super) async fn has_part(&mut self, body: &mut Body<'_>, window: &mut [u8]) -> Result<bool, MultipartError> {
         loop {
-            match self.stage {
-                Stage::Delimiter => {}
+            let is_padded = match self.stage {
+                Stage::Delimiter => false,
+                Stage::Padding => true,
                 Stage::Failed(error) => return Err(error),
                 _ => return Ok(false),
-            }
+            };
             match window.get(self.start..self.end).unwrap_or_default() {
-                [b'-', b'-', ..] => {
+                [b'-', b'-', ..] if !is_padded => {
                     self.stage = Stage::End;
                     return Ok(false);
                 }
@@ -140,8 +143,12 @@ impl Scanner {
                     return Ok(true);
                 }
                 // Padding that a gateway may have added (RFC 2046, section 5.1.1).
-                [b' ' | b'\t', ..] => self.start += 1,
-                [] | [b'-' | b'\r'] => self.fill(body, window).await?,
+                [b' ' | b'\t', ..] => {
+                    self.start += 1;
+                    self.stage = Stage::Padding;
+                }
+                [] | [b'\r'] => self.fill(body, window).await?,
+                [b'-'] if !is_padded => self.fill(body, window).await?,
                 _ => return Err(self.fail(MultipartError::Delimiter)),
             }
         }
