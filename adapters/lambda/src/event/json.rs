@@ -153,6 +153,13 @@ impl<'b> Json<'b> {
         Ok(())
     }
 
+    /// Passes the bracket that an array or object ends with.
+    #[inline]
+    const fn close(&mut self) {
+        self.at += 1;
+        self.depth -= 1;
+    }
+
     /// Passes an object's members that are as the platform writes most of them: no blanks, a short name and a string of plain
     /// characters. `each` gets them; the first one that it gives false for is not passed, nor any behind it.
     ///
@@ -167,7 +174,13 @@ impl<'b> Json<'b> {
         let rest = self.bytes.get(self.at..).unwrap_or_default();
         let name = if *first { rest.strip_prefix(b"\"") } else { rest.strip_prefix(b",\"") };
         // From a name's first byte on.
-        let Some(mut text) = name else { return self.key::<IN_PLACE>(first) };
+        let Some(mut text) = name else {
+            if let ([b'}', ..], false) = (rest, *first) {
+                self.close();
+                return Ok(None);
+            }
+            return self.key::<IN_PLACE>(first);
+        };
         while let Some(window) = text.first_chunk() {
             let at = document - text.len();
             // A bit for each quote, if all else is plain: the name's, the value's first and its last.
@@ -201,8 +214,7 @@ impl<'b> Json<'b> {
                 }
                 (self.at, *first) = (at + end + 1, false);
                 if tail >> 16 & 0xff == u32::from(b'}') {
-                    self.at += 1;
-                    self.depth -= 1;
+                    self.close();
                     return Ok(None);
                 }
                 return self.key::<IN_PLACE>(first);
@@ -240,8 +252,7 @@ impl<'b> Json<'b> {
     fn next(&mut self, first: &mut bool, close: u8) -> Result<bool, Stop> {
         let byte = self.peek()?;
         if byte == close {
-            self.at += 1;
-            self.depth -= 1;
+            self.close();
             return Ok(false);
         }
         if *first {
