@@ -56,6 +56,7 @@ impl<'b> AnswerReader<'b> {
     }
 
     /// The room for the next bytes. It is empty when what is there has to be read first.
+    #[inline]
     pub fn space(&mut self) -> &mut [u8] {
         if self.start > 0 && self.head.is_none() {
             self.buffer.copy_within(self.start..self.filled, 0);
@@ -102,6 +103,7 @@ impl<'b> AnswerReader<'b> {
     }
 
     /// The head, and what reads the body behind it; `None` while the head isn't there.
+    #[inline]
     #[must_use]
     pub fn into_parts(self) -> Option<(AnswerHead<'b>, AnswerContent<'b>)> {
         let outline = self.head?;
@@ -229,6 +231,7 @@ impl<'b> AnswerContent<'b> {
     /// # Errors
     ///
     /// The body is malformed or over a limit.
+    #[inline]
     pub fn step(&mut self) -> Result<Content, AnswerError> {
         if self.is_over {
             return Ok(Content::End);
@@ -262,6 +265,7 @@ impl<'b> AnswerContent<'b> {
     }
 
     /// Keeps at most `most` bytes of [`data`](Self::data) behind those that were kept before, and gives how many.
+    #[inline]
     pub fn keep(&mut self, most: usize) -> usize {
         let (start, end) = self.data;
         let count = (end - start).min(most);

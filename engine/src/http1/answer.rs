@@ -95,9 +95,14 @@ impl<'b> AnswerHead<'b> {
         let Some(line) = status_line(window)? else { return more() };
         let cap = usize::from(limits.header_fields).min(table.len());
         let mut facts = Facts::new(line.version);
-        let (own, rest) = table
-            .get_mut(..cap)
-            .map_or((0, line.end), |table| lines::read(window, line.end, table, |name, value| facts.note(name, value)));
+        // Most fields are told by the length of their names.
+        let note_framing = |name: &[u8], value: &[u8]| {
+            if let 6 | 7 | 10 | 14 | 17 = name.len() {
+                facts.note(name, value);
+            }
+        };
+        let (own, rest) =
+            table.get_mut(..cap).map_or((0, line.end), |table| lines::read(window, line.end, table, note_framing));
         let (count, length) = if window.get(rest..).is_some_and(|rest| rest.starts_with(b"\r\n")) {
             (own, rest + 2)
         } else {
@@ -219,6 +224,7 @@ impl AnswerBody {
     /// # Errors
     ///
     /// The chunked coding or the trailers are malformed or over a limit; every later call says so again.
+    #[inline]
     pub fn step(&mut self, bytes: &[u8], limits: &Limits) -> Result<AnswerPiece, AnswerError> {
         match self.decoder.next(bytes, usize::MAX, limits)? {
             Piece::Data { skip, len } => Ok(AnswerPiece::Data { start: skip, len }),
@@ -301,26 +307,46 @@ struct Line {
 
 /// `HTTP-version SP status-code SP [ reason-phrase ]` CR LF (RFC 9112, section 4). The blank before a reason that isn't there
 /// may be missing too: servers were seen to leave it out, and nobody reads it otherwise.
+#[inline]
 fn status_line(bytes: &[u8]) -> Result<Option<Line>, AnswerError> {
+    // As servers write nearly all of them.
+    if let Some((start, reason)) = bytes.split_first_chunk()
+        && let Some((version, status)) = version_and_status(start)
+        && let length = lines::text(reason)
+        && matches!(reason.first(), Some(b' ' | b'\r'))
+        && let Some([b'\r', b'\n', ..]) = reason.get(length..)
+    {
+        return Ok(Some(Line { version, status, end: start.len() + length + 2 }));
+    }
+    any_status_line(bytes)
+}
+
+#[inline(never)]
+fn any_status_line(bytes: &[u8]) -> Result<Option<Line>, AnswerError> {
     let Some(end) = memchr::memchr(b'\n', bytes) else {
         // What can't become a status line any more isn't waited for.
         let (known, wanted) = (bytes.get(..7).unwrap_or(bytes), b"HTTP/1.");
         return if wanted.starts_with(known) { Ok(None) } else { Err(AnswerError::StatusLine) };
     };
     let line = bytes.get(..end).and_then(|line| line.strip_suffix(b"\r")).ok_or(AnswerError::StatusLine)?;
-    let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor, b' ', a, b, c, reason @ ..] = line else {
-        return Err(AnswerError::StatusLine);
-    };
+    let (start, reason) = line.split_first_chunk().ok_or(AnswerError::StatusLine)?;
+    let (version, status) = version_and_status(start).ok_or(AnswerError::StatusLine)?;
     let is_reason = matches!(reason.first(), None | Some(b' '))
         && reason.iter().all(|byte| matches!(byte, b'\t' | b' '..=b'~' | 0x80..));
-    let digits = [minor, a, b, c];
-    if !is_reason || !digits.iter().all(|digit| digit.is_ascii_digit()) {
-        return Err(AnswerError::StatusLine);
+    if is_reason { Ok(Some(Line { version, status, end: end + 1 })) } else { Err(AnswerError::StatusLine) }
+}
+
+/// `HTTP/1.` and a digit, a blank, and a status.
+#[inline]
+fn version_and_status(bytes: &[u8; 12]) -> Option<(Version, Status)> {
+    let [b'H', b'T', b'T', b'P', b'/', b'1', b'.', minor, b' ', code @ ..] = bytes else { return None };
+    let digits = [minor].into_iter().chain(code);
+    if !digits.fold(true, |all, digit| all & digit.is_ascii_digit()) {
+        return None;
     }
-    let code = [a, b, c].into_iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
-    let status = Status::new(code).ok_or(AnswerError::StatusLine)?;
+    let code = code.iter().fold(0, |code, digit| code * 10 + u16::from(digit - b'0'));
     let version = if *minor == b'0' { Version::Http10 } else { Version::Http11 };
-    Ok(Some(Line { version, status, end: end + 1 }))
+    Some((version, Status::new(code)?))
 }
 
 /// Decides where an answer ends. Fields that contradict each other are refused even where no body can follow.

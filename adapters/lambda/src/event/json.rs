@@ -4,7 +4,7 @@ use midge::Span;
 
 use super::{
     error::EventError,
-    scan::{WINDOW, begins_with_letters, behind_plain, plain, put, shift_plain, special},
+    scan::{WINDOW, Window, begins_with_letters, behind_plain, plain, put, shift_plain, special},
 };
 
 /// How many arrays and objects may stand within each other.
@@ -29,12 +29,13 @@ pub struct Stop;
 pub(crate) struct Member<'b> {
     /// The document from the name on, and the beginning of that.
     text: &'b [u8],
-    window: &'b [u8; WINDOW],
+    window: &'b Window,
     name_length: usize,
     /// Offset in `text` of the quote behind the value.
     end: usize,
     /// Where the name begins.
     at: usize,
+    edges: [u8; 2],
 }
 
 impl<'b> Member<'b> {
@@ -43,10 +44,10 @@ impl<'b> Member<'b> {
         self.window.get(..self.name_length).unwrap_or_default()
     }
 
-    /// Whether the name is made of letters and `-`.
+    /// Whether the name is made of letters and `-`, of one at least.
     #[inline(always)]
     pub(crate) fn has_letters(&self) -> bool {
-        self.name_length > 0 && begins_with_letters(self.window, self.name_length)
+        begins_with_letters(self.window, self.name_length)
     }
 
     #[inline(always)]
@@ -56,9 +57,8 @@ impl<'b> Member<'b> {
 
     /// The value's first byte and its last, or the quotes of an empty one.
     #[inline(always)]
-    pub(crate) fn edges(&self) -> [u8; 2] {
-        let byte = |at: usize| self.text.get(at).copied().unwrap_or(b'"');
-        [byte(self.name_length + 3), byte(self.end - 1)]
+    pub(crate) const fn edges(&self) -> [u8; 2] {
+        self.edges
     }
 
     #[inline(always)]
@@ -153,6 +153,13 @@ impl<'b> Json<'b> {
         Ok(())
     }
 
+    /// Passes the bracket that an array or object ends with.
+    #[inline]
+    const fn close(&mut self) {
+        self.at += 1;
+        self.depth -= 1;
+    }
+
     /// Passes an object's members that are as the platform writes most of them: no blanks, a short name and a string of plain
     /// characters. `each` gets them; the first one that it gives false for is not passed, nor any behind it.
     ///
@@ -163,50 +170,61 @@ impl<'b> Json<'b> {
         first: &mut bool,
         mut each: impl FnMut(Member<'_>) -> bool,
     ) -> Result<Option<Text>, Stop> {
-        // The bracket stands where the comma does later.
-        let start = self.at.saturating_sub(usize::from(*first));
-        let mut before = if *first { *b"{\"" } else { *b",\"" };
-        let whole = self.bytes.get(start..).unwrap_or_default();
-        let mut rest = whole;
-        while let Some((separator, text)) = rest.split_first_chunk()
-            && *separator == before
-            && let Some(window) = text.first_chunk()
-        {
-            // A bit for each quote, if all else is plain: the name's, the value's first and its last.
-            let name_end = special(window);
-            let value_start = name_end & name_end.wrapping_sub(1);
-            let value_end = value_start & value_start.wrapping_sub(1);
-            let name_length = name_end.trailing_zeros() as usize;
-            let Some((b"\":", value)) = text.get(name_length..).and_then(|behind| behind.split_first_chunk()) else {
-                break;
-            };
-            let at = start + whole.len() - rest.len() + 2;
-            if let [b'"', ..] = value
-                && let Some(end) = if value_end == 0 {
-                    let from = WINDOW.max(name_length + 3);
-                    text.get(from..).and_then(behind_plain).map(|(length, _)| from + length)
-                } else {
-                    Some(value_end.trailing_zeros() as usize)
-                }
-                && let Some([b'"', after @ ..]) = text.get(end..)
-                && each(Member { text, window, name_length, end, at })
-            {
-                (rest, before) = (after, *b",\"");
-                continue;
+        let document = self.bytes.len();
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let name = if *first { rest.strip_prefix(b"\"") } else { rest.strip_prefix(b",\"") };
+        // From a name's first byte on.
+        let Some(mut text) = name else {
+            if let ([b'}', ..], false) = (rest, *first) {
+                self.close();
+                return Ok(None);
             }
-            self.at = start + whole.len() - value.len();
+            return self.key::<IN_PLACE>(first);
+        };
+        while let Some(window) = text.first_chunk() {
+            let at = document - text.len();
+            // A bit for each quote, if all else is plain: the name's, the value's first and its last.
+            let quotes = special(window);
+            let name_length = quotes.trailing_zeros() as usize;
+            let between = window.get(name_length..).and_then(|behind| behind.first_chunk()).map_or(0, word);
+            if between & THREE != three(b"\":\"") {
+                if between & TWO == two(b"\":") {
+                    self.at = at + name_length + 2;
+                    *first = false;
+                    return Ok(Some(Text::plain(at, name_length)));
+                }
+                break;
+            }
+            let quotes = quotes & quotes.wrapping_sub(1);
+            let value_end = quotes & quotes.wrapping_sub(1);
+            let end = if value_end == 0 {
+                let from = WINDOW.max(name_length + 3);
+                text.get(from..).and_then(behind_plain).map_or(document, |(length, _)| from + length)
+            } else {
+                value_end.trailing_zeros() as usize
+            };
+            if let Some((tail, next)) = text.get(end - 1..).and_then(|tail| tail.split_first_chunk())
+                && let tail = word(tail)
+                && tail >> 8 & 0xff == u32::from(b'"')
+                && each(Member { text, window, name_length, end, at, edges: [(between >> 24) as u8, tail as u8] })
+            {
+                if tail >> 16 == two(b",\"") {
+                    text = next;
+                    continue;
+                }
+                (self.at, *first) = (at + end + 1, false);
+                if tail >> 16 & 0xff == u32::from(b'}') {
+                    self.close();
+                    return Ok(None);
+                }
+                return self.key::<IN_PLACE>(first);
+            }
+            self.at = at + name_length + 2;
             *first = false;
-            return Ok(Some(Text { span: Span::with_length(at, name_length), escaped: false, control: false }));
+            return Ok(Some(Text::plain(at, name_length)));
         }
-        if let [b'}', ..] = rest {
-            (self.at, *first) = (start + whole.len() - rest.len() + 1, false);
-            self.depth -= 1;
-            return Ok(None);
-        }
-        if before == *b",\"" {
-            self.at = start + whole.len() - rest.len();
-            *first = false;
-        }
+        // What stands before the name was passed.
+        (self.at, *first) = (document - text.len() - 1, true);
         self.key::<IN_PLACE>(first)
     }
 
@@ -234,8 +252,7 @@ impl<'b> Json<'b> {
     fn next(&mut self, first: &mut bool, close: u8) -> Result<bool, Stop> {
         let byte = self.peek()?;
         if byte == close {
-            self.at += 1;
-            self.depth -= 1;
+            self.close();
             return Ok(false);
         }
         if *first {
@@ -504,6 +521,12 @@ impl<'b> Json<'b> {
 }
 
 impl Text {
+    /// A string without escapes.
+    #[inline(always)]
+    const fn plain(at: usize, length: usize) -> Self {
+        Self { span: Span::with_length(at, length), escaped: false, control: false }
+    }
+
     /// What a string that was left as it is stands for, written into `out`: its length; `None` if it is longer than `out`.
     pub(crate) fn unescaped(self, bytes: &[u8], out: &mut [u8]) -> Option<usize> {
         let mut rest = self.span.of(bytes);
@@ -534,6 +557,26 @@ impl Text {
         Some(length)
     }
 }
+
+/// Four bytes as a number: one comparison tells what several of them are.
+#[inline(always)]
+const fn word(bytes: &[u8; 4]) -> u32 {
+    u32::from_le_bytes(*bytes)
+}
+
+/// What the lower part of a [`word`] is if it begins with two bytes.
+const fn two([first, second]: &[u8; 2]) -> u32 {
+    word(&[*first, *second, 0, 0])
+}
+
+/// The same for three.
+const fn three([first, second, third]: &[u8; 3]) -> u32 {
+    word(&[*first, *second, *third, 0])
+}
+
+/// The bytes that [`two`] and [`three`] have.
+const TWO: u32 = 0xffff;
+const THREE: u32 = 0xff_ffff;
 
 /// What is wrong with an escape, before it is known where it stands.
 enum Fault {

@@ -97,41 +97,39 @@ impl Found {
         json.open()?;
         let mut first = true;
         loop {
-            let key = json.members::<true>(&mut first, |member| self.text(member))?;
-            let Some(Text { span: key, .. }) = key else { break };
-            match key.of(json.bytes()) {
-                b"version" => self.version = version(json)?,
-                b"httpMethod" => self.method = string(json, "httpMethod")?,
-                b"method" => self.lattice_method = string(json, "method")?,
-                b"path" => self.path = string(json, "path")?,
-                b"rawPath" => self.raw_path = string(json, "rawPath")?,
-                b"rawQueryString" => self.raw_query = string(json, "rawQueryString")?,
-                b"queryStringParameters" => self.parameters = parameters(json, "queryStringParameters")?,
-                b"multiValueQueryStringParameters" => {
-                    self.multi_parameters = parameters(json, "multiValueQueryStringParameters")?;
-                }
+            let name = json.members::<true>(&mut first, |member| self.text(member))?;
+            let Some(Text { span: name, .. }) = name else { break };
+            match Name::of(name.of(json.bytes())) {
+                Name::Version => self.version = version(json)?,
+                Name::HttpMethod => self.method = string(json, "httpMethod")?,
+                Name::Method => self.lattice_method = string(json, "method")?,
+                Name::Path => self.path = string(json, "path")?,
+                Name::RawPath => self.raw_path = string(json, "rawPath")?,
+                Name::RawQuery => self.raw_query = string(json, "rawQueryString")?,
+                Name::Parameters => self.parameters = parameters(json, "queryStringParameters")?,
+                Name::MultiParameters => self.multi_parameters = parameters(json, "multiValueQueryStringParameters")?,
                 // `multiValueHeaders` has all that `headers` has, and more.
-                b"headers" if self.multi_headers && self.headers.count > 0 => json.skip()?,
-                b"headers" => self.headers = Headers::read(json, "headers", table)?.unwrap_or_default(),
-                b"multiValueHeaders" => {
+                Name::Headers if self.multi_headers && self.headers.count > 0 => json.skip()?,
+                Name::Headers => self.headers = Headers::read(json, "headers", table)?.unwrap_or_default(),
+                Name::MultiHeaders => {
                     let headers = Headers::read(json, "multiValueHeaders", table)?;
                     self.multi_headers = headers.is_some();
                     self.headers = headers.filter(|headers| headers.count > 0).unwrap_or(self.headers);
                 }
-                b"cookies" => {
-                    let name = Span::new(key.start(), key.start() + "cookie".len());
+                Name::Cookies => {
+                    let name = Span::with_length(name.start(), "cookie".len());
                     self.cookies = cookies(json)?.map(|value| (name, value));
                 }
-                b"body" => self.body = string(json, "body")?,
-                b"isBase64Encoded" => self.base64 = boolean(json, "isBase64Encoded")?,
-                b"requestContext" => self.context = Context::read(json)?,
-                b"Records" => self.mark(json, NotHttp::Records)?,
-                b"methodArn" | b"routeArn" | b"authorizationToken" => self.mark(json, NotHttp::Authorizer)?,
-                b"raw_path" => {
+                Name::Body => self.body = string(json, "body")?,
+                Name::Base64 => self.base64 = boolean(json, "isBase64Encoded")?,
+                Name::Context => self.context = Context::read(json)?,
+                Name::Records => self.mark(json, NotHttp::Records)?,
+                Name::Authorizer => self.mark(json, NotHttp::Authorizer)?,
+                Name::LatticeV1 => {
                     self.lattice_v1 = true;
                     json.skip()?;
                 }
-                _ => json.skip()?,
+                Name::String | Name::Other => json.skip()?,
             }
         }
         json.finish()
@@ -141,15 +139,15 @@ impl Found {
     #[inline]
     fn text(&mut self, member: Member<'_>) -> bool {
         let value = Some(member.value_span());
-        match member.name() {
-            b"version" => self.version = Version::named(member.value()),
-            b"httpMethod" => self.method = value,
-            b"method" => self.lattice_method = value,
-            b"path" => self.path = value,
-            b"rawPath" => self.raw_path = value,
-            b"rawQueryString" => self.raw_query = value,
-            b"body" => self.body = value,
-            b"routeKey" | b"resource" => {}
+        match Name::of(member.name()) {
+            Name::Version => self.version = Version::named(member.value()),
+            Name::HttpMethod => self.method = value,
+            Name::Method => self.lattice_method = value,
+            Name::Path => self.path = value,
+            Name::RawPath => self.raw_path = value,
+            Name::RawQuery => self.raw_query = value,
+            Name::Body => self.body = value,
+            Name::String => {}
             _ => return false,
         }
         true
@@ -180,7 +178,7 @@ impl Found {
 
     /// Makes the request of what was found.
     fn request(
-        mut self,
+        &mut self,
         source: Source,
         mut builder: Builder<'_>,
         end: usize,
@@ -251,6 +249,63 @@ impl Found {
                 Source::RestApi | Source::Lattice => target.parameters(parameters, Parameters::Decoded),
             }
         })
+    }
+}
+
+/// Names of an event's members.
+#[derive(Clone, Copy)]
+enum Name {
+    Version,
+    HttpMethod,
+    Method,
+    Path,
+    RawPath,
+    RawQuery,
+    Parameters,
+    MultiParameters,
+    Headers,
+    MultiHeaders,
+    Cookies,
+    Body,
+    Base64,
+    Context,
+    Records,
+    /// One that what API Gateway asks an authorizer has.
+    Authorizer,
+    /// One that only VPC Lattice's events of structure version 1 have.
+    LatticeV1,
+    /// Another that is a string mostly.
+    String,
+    Other,
+}
+
+impl Name {
+    /// Told by the length first, and then as a whole: a `match` on the name would look at one byte after the other.
+    #[inline(always)]
+    fn of(name: &[u8]) -> Self {
+        match name.len() {
+            4 if name == b"path" => Self::Path,
+            4 if name == b"body" => Self::Body,
+            6 if name == b"method" => Self::Method,
+            7 if name == b"version" => Self::Version,
+            7 if name == b"rawPath" => Self::RawPath,
+            7 if name == b"cookies" => Self::Cookies,
+            7 if name == b"headers" => Self::Headers,
+            7 if name == b"Records" => Self::Records,
+            8 if name == b"routeKey" || name == b"resource" => Self::String,
+            8 if name == b"routeArn" => Self::Authorizer,
+            8 if name == b"raw_path" => Self::LatticeV1,
+            9 if name == b"methodArn" => Self::Authorizer,
+            10 if name == b"httpMethod" => Self::HttpMethod,
+            14 if name == b"rawQueryString" => Self::RawQuery,
+            14 if name == b"requestContext" => Self::Context,
+            15 if name == b"isBase64Encoded" => Self::Base64,
+            17 if name == b"multiValueHeaders" => Self::MultiHeaders,
+            18 if name == b"authorizationToken" => Self::Authorizer,
+            21 if name == b"queryStringParameters" => Self::Parameters,
+            31 if name == b"multiValueQueryStringParameters" => Self::MultiParameters,
+            _ => Self::Other,
+        }
     }
 }
 
@@ -369,18 +424,24 @@ enum Key {
 }
 
 impl Key {
-    const fn named(name: &[u8]) -> Self {
-        match name {
-            b"http" => Self::Http,
-            b"identity" => Self::Identity,
-            b"method" => Self::Method,
-            b"sourceIp" => Self::SourceIp,
-            b"stage" => Self::Stage,
-            b"domainName" => Self::DomainName,
-            b"elb" => Self::Elb,
-            b"connectionId" => Self::ConnectionId,
-            b"apiId" | b"resourcePath" | b"resourceId" => Self::Gateway,
-            b"serviceArn" | b"serviceNetworkArn" | b"targetGroupArn" => Self::Lattice,
+    /// As [`Name::of`].
+    #[inline(always)]
+    fn named(name: &[u8]) -> Self {
+        match name.len() {
+            3 if name == b"elb" => Self::Elb,
+            4 if name == b"http" => Self::Http,
+            5 if name == b"stage" => Self::Stage,
+            5 if name == b"apiId" => Self::Gateway,
+            6 if name == b"method" => Self::Method,
+            8 if name == b"sourceIp" => Self::SourceIp,
+            8 if name == b"identity" => Self::Identity,
+            10 if name == b"domainName" => Self::DomainName,
+            10 if name == b"resourceId" => Self::Gateway,
+            10 if name == b"serviceArn" => Self::Lattice,
+            12 if name == b"connectionId" => Self::ConnectionId,
+            12 if name == b"resourcePath" => Self::Gateway,
+            14 if name == b"targetGroupArn" => Self::Lattice,
+            17 if name == b"serviceNetworkArn" => Self::Lattice,
             _ => Self::Other,
         }
     }

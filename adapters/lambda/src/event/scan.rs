@@ -1,9 +1,9 @@
 //! Finds the end of a string's simple part, sixteen bytes at a time.
 
 #[cfg(target_arch = "x86_64")]
-use self::block::{no_letters_of, special_of};
+use self::block::{letter_bits, plain_bits};
 #[cfg(not(target_arch = "x86_64"))]
-use self::words::{no_letters_of, special_of};
+use self::words::{letter_bits, plain_bits};
 
 /// The number of bytes before the first that is not simply itself: a quote, a backslash, a control character, one beyond ASCII.
 #[inline(always)]
@@ -30,27 +30,26 @@ pub(super) fn behind_plain(bytes: &[u8]) -> Option<(usize, &[u8])> {
 
 /// One bit for each byte of a window that is not simply itself, the first one's lowest.
 #[inline(always)]
-pub(super) fn special(window: &[u8; WINDOW]) -> u32 {
+pub(super) fn special(window: &Window) -> u32 {
     match window.as_chunks().0 {
-        [first, second, ..] => special_of(first) | special_of(second) << BLOCK,
+        [first, second, ..] => !(plain_bits(first) | plain_bits(second) << BLOCK),
         _ => u32::MAX,
     }
 }
 
-/// Whether a window begins with so many letters or `-`.
+/// Whether a window begins with so many letters or `-`, and these are one at least.
 #[inline(always)]
-pub(super) fn begins_with_letters(window: &[u8; WINDOW], length: usize) -> bool {
+pub(super) fn begins_with_letters(window: &Window, length: usize) -> bool {
     let [first, second, ..] = window.as_chunks().0 else { return false };
-    let letters = (no_letters_of(first) | 1 << BLOCK).trailing_zeros() as usize;
+    let (letters, last) = ((!letter_bits(first)).trailing_zeros() as usize, length.wrapping_sub(1));
     // Most names are as short as a block.
-    letters >= length
-        || letters == BLOCK && (no_letters_of(second) | 1 << BLOCK).trailing_zeros() as usize >= length - BLOCK
+    letters > last || letters == BLOCK && (!letter_bits(second)).trailing_zeros() as usize > last.wrapping_sub(BLOCK)
 }
 
 /// The number of bytes before the first that is not simply itself.
 #[inline(always)]
 fn plain_of(block: &[u8; BLOCK]) -> usize {
-    (special_of(block) | 1 << BLOCK).trailing_zeros() as usize
+    (!plain_bits(block)).trailing_zeros() as usize
 }
 
 /// [`plain`] where the last bytes are no whole block.
@@ -136,6 +135,8 @@ const fn not_plain(word: u64) -> u64 {
 
 /// Bytes of a window: most members of an object are shorter.
 pub(super) const WINDOW: usize = 2 * BLOCK;
+/// A window, and so many bytes behind it that four can be looked at from each of its bytes on, and from its end.
+pub(super) type Window = [u8; WINDOW + 4];
 /// Bytes that are looked at together.
 const BLOCK: usize = 16;
 
@@ -145,30 +146,31 @@ const ONES: u64 = u64::MAX / 0xff;
 #[cfg(target_arch = "x86_64")]
 mod block {
     use safe_arch::{
-        bitor_m128i, bitxor_m128i, cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i, min_u8_m128i,
-        move_mask_i8_m128i, set_splat_i8_m128i, sub_i8_m128i,
+        bitandnot_m128i, bitor_m128i, bitxor_m128i, cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i,
+        min_u8_m128i, move_mask_i8_m128i, set_splat_i8_m128i, sub_i8_m128i,
     };
 
     use super::BLOCK;
 
-    /// With one bit flipped, the quote is right above the control characters; and bytes beyond ASCII are below 0.
+    /// One bit for each byte that is simply itself. With one bit flipped, the quote is right above the control characters; and bytes beyond ASCII are below 0.
     #[inline(always)]
-    pub(super) fn special_of(block: &[u8; BLOCK]) -> u32 {
+    pub(super) fn plain_bits(block: &[u8; BLOCK]) -> u32 {
         let bytes = load_unaligned_m128i(block);
         let flipped = bitxor_m128i(bytes, set_splat_i8_m128i(0x02));
-        let quote_or_less = cmp_gt_mask_i8_m128i(set_splat_i8_m128i((b'"' ^ 0x02) as i8 + 1), flipped);
-        let backslash = cmp_eq_mask_i8_m128i(bytes, set_splat_i8_m128i(b'\\' as i8));
-        move_mask_i8_m128i(bitor_m128i(quote_or_less, backslash)).cast_unsigned()
+        let above_quote = cmp_gt_mask_i8_m128i(flipped, set_splat_i8_m128i((b'"' ^ 0x02) as i8));
+        let backslash = cmp_eq_mask_i8_m128i(flipped, set_splat_i8_m128i((b'\\' ^ 0x02) as i8));
+        move_mask_i8_m128i(bitandnot_m128i(backslash, above_quote)).cast_unsigned()
     }
 
+    /// One bit for each letter or `-`.
     #[inline(always)]
-    pub(super) fn no_letters_of(block: &[u8; BLOCK]) -> u32 {
+    pub(super) fn letter_bits(block: &[u8; BLOCK]) -> u32 {
         let bytes = load_unaligned_m128i(block);
         let small = bitor_m128i(bytes, set_splat_i8_m128i(0x20));
         let from_a = sub_i8_m128i(small, set_splat_i8_m128i(b'a' as i8));
         let letter = cmp_eq_mask_i8_m128i(from_a, min_u8_m128i(from_a, set_splat_i8_m128i((b'z' - b'a') as i8)));
         let dash = cmp_eq_mask_i8_m128i(bytes, set_splat_i8_m128i(b'-' as i8));
-        move_mask_i8_m128i(bitor_m128i(letter, dash)).cast_unsigned() ^ 0xffff
+        move_mask_i8_m128i(bitor_m128i(letter, dash)).cast_unsigned()
     }
 }
 
@@ -177,16 +179,16 @@ mod block {
 mod words {
     use super::BLOCK;
 
-    pub(super) fn special_of(block: &[u8; BLOCK]) -> u32 {
-        bits(block, |word| control(word) | equal(word, b'"') | equal(word, b'\\') | word)
+    pub(super) fn plain_bits(block: &[u8; BLOCK]) -> u32 {
+        bits(block, |word| !(control(word) | equal(word, b'"') | equal(word, b'\\') | word))
     }
 
-    pub(super) fn no_letters_of(block: &[u8; BLOCK]) -> u32 {
+    pub(super) fn letter_bits(block: &[u8; BLOCK]) -> u32 {
         bits(block, |word| {
             let small = (word | each(0x20)) & each(0x7f);
             // One of the two reaches the high bit from a to z, both behind z.
             let letter = (small + each(0x80 - b'a')) ^ (small + each(0x7f - b'z'));
-            !(letter | equal(word, b'-')) | word
+            (letter | equal(word, b'-')) & !word
         })
     }
 
@@ -236,10 +238,10 @@ mod tests {
                     *place = byte;
                 }
                 let mask =
-                    |is: &dyn Fn(u8) -> bool| bytes.iter().rev().fold(0, |all, byte| all << 1 | u32::from(!is(*byte)));
+                    |is: &dyn Fn(u8) -> bool| bytes.iter().rev().fold(0, |all, byte| all << 1 | u32::from(is(*byte)));
                 let expected = (mask(&is_plain), mask(&is_letter));
-                assert_eq!((block::special_of(&bytes), block::no_letters_of(&bytes)), expected, "{bytes:?}");
-                assert_eq!((words::special_of(&bytes), words::no_letters_of(&bytes)), expected, "{bytes:?}");
+                assert_eq!((block::plain_bits(&bytes), block::letter_bits(&bytes)), expected, "{bytes:?}");
+                assert_eq!((words::plain_bits(&bytes), words::letter_bits(&bytes)), expected, "{bytes:?}");
             }
         }
     }

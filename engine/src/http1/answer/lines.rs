@@ -19,24 +19,36 @@ pub(super) fn read<'b>(
     let mut count = 0;
     let mut rest = bytes.get(from..).unwrap_or_default();
     for place in table {
-        let Some((name, behind)) = rest.split_at_checked(length(rest, letters_of)) else { break };
-        let Some((b": ", behind)) = behind.split_first_chunk() else { break };
-        let Some((value, behind)) = behind.split_at_checked(length(behind, text_of)) else { break };
-        let Some((b"\r\n", behind)) = behind.split_first_chunk() else { break };
-        if name.is_empty() || matches!(value, [] | [b' ', ..] | [.., b' ']) {
+        let name_length = length(rest, letters_of);
+        let Some((name, behind)) = rest.split_at_checked(name_length) else { break };
+        let Some(([b':', b' ', first], _)) = behind.split_first_chunk() else { break };
+        let value = behind.get(2..).unwrap_or_default();
+        let value_length = length(value, text_of);
+        // Of an empty value there is no last byte.
+        let tail = value.get(value_length.wrapping_sub(1)..).and_then(|tail| tail.split_first_chunk());
+        let Some(([last, b'\r', b'\n'], next)) = tail else { break };
+        if name_length == 0 || *first == b' ' || *last == b' ' {
             break;
         }
-        let start = bytes.len() - rest.len();
-        let value_start = start + name.len() + 2;
+        let at = bytes.len() - rest.len();
         *place = Field {
-            name: Span::new(start, start + name.len()),
-            value: Span::new(value_start, value_start + value.len()),
+            name: Span::with_length(at, name_length),
+            value: Span::with_length(at + name_length + 2, value_length),
         };
-        note(name, value);
+        note(name, value.get(..value_length).unwrap_or_default());
         count += 1;
-        rest = behind;
+        rest = next;
+        if rest.starts_with(b"\r\n") {
+            break;
+        }
     }
     (count, bytes.len() - rest.len())
+}
+
+/// The number of blanks and visible ASCII before the first other byte, as far as there are whole blocks.
+#[inline(always)]
+pub(super) fn text(bytes: &[u8]) -> usize {
+    length(bytes, text_of)
 }
 
 /// The number of bytes before the first that is not of a kind, which `of` counts in a block, as far as there are whole blocks.
