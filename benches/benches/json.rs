@@ -1,6 +1,8 @@
 //! JSON: reading and writing a document of about 1 KiB, against serde_json (which allocates) and serde-json-core (which doesn't).
 #![allow(missing_docs, reason = "criterion's macros write functions without")]
 
+mod shared;
+
 use std::hint::black_box;
 
 use criterion::{BatchSize, Criterion, Throughput, criterion_group, criterion_main};
@@ -75,5 +77,5 @@ fn write(c: &mut Criterion) {
     group.finish();
 }
 
-criterion_group!(benches, read, write);
+criterion_group!(name = benches; config = shared::criterion(); targets = read, write);
 criterion_main!(benches);

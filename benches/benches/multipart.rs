@@ -1,6 +1,8 @@
 //! A form with a file of 64 KiB, through the whole engine in memory: by midge's reader, and for comparison the same bytes read by `Body::chunk` alone.
 #![allow(missing_docs, reason = "criterion's macros write functions without")]
 
+mod shared;
+
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
 use midge::{
     Failure, Request, Response, Sent,
@@ -56,5 +58,5 @@ fn upload(c: &mut Criterion) {
 const FILE: usize = 65_536;
 const BOUNDARY: &str = "----WebKitFormBoundary7MA4YWxkTrZu0gW";
 
-criterion_group!(benches, upload);
+criterion_group!(name = benches; config = shared::criterion(); targets = upload);
 criterion_main!(benches);

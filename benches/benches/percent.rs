@@ -1,6 +1,8 @@
 //! Queries and forms: decoding, against `form_urlencoded`.
 #![allow(missing_docs, reason = "criterion's macros write functions without")]
 
+mod shared;
+
 use std::hint::black_box;
 
 use criterion::{Criterion, Throughput, criterion_group, criterion_main};
@@ -11,7 +13,7 @@ const ENCODED: &str = "name=Ada+Lovelace&city=S%C3%A3o%20Paulo&q=a%26b%3Dc%2520d
 
 fn pairs(c: &mut Criterion) {
     for (name, text) in [("plain", PLAIN), ("encoded", ENCODED)] {
-        let mut group = c.benchmark_group(format!("pairs/{name}"));
+        let mut group = c.benchmark_group(format!("percent/{name}"));
         group.throughput(Throughput::Bytes(text.len() as u64));
         let wanted: usize = form_urlencoded::parse(text.as_bytes()).map(|(name, value)| name.len() + value.len()).sum();
         group.bench_function("midge, pair by pair", |b| {
@@ -47,5 +49,5 @@ fn pairs(c: &mut Criterion) {
     }
 }
 
-criterion_group!(benches, pairs);
+criterion_group!(name = benches; config = shared::criterion(); targets = pairs);
 criterion_main!(benches);

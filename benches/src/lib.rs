@@ -5,6 +5,7 @@
 pub mod answer;
 pub mod client;
 pub mod limits;
+pub mod requests;
 
 /// Whatever ends a program early, as one line for the console.
 pub type Failure = Box<dyn std::error::Error + Send + Sync>;
