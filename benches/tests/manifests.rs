@@ -1,6 +1,6 @@
 //! `cargo bench -- head` hands `head` to every bench of the workspace, and libtest's harness fails at criterion's arguments. So each library and
 //! program says that it is no bench, and so do benches that measure in another way.
-#![allow(clippy::unwrap_used, reason = "a test that panics says why")]
+#![allow(clippy::indexing_slicing, clippy::unwrap_used, reason = "a test that panics says why")]
 
 use std::{fs, process::Command};
 
