@@ -21,7 +21,7 @@ const PER_SOURCE: usize = 20_000;
 /// With the 20,000 above it, below the ports that the kernel gives away by default.
 const FIRST_PORT: u16 = 12_000;
 
-/// Room for the answers of one read.
+/// Room for the answers of one read, where they are short.
 const BUFFER: usize = 64 * 1024;
 
 /// One connection and the answers that it is owed.
@@ -78,7 +78,15 @@ impl Reader {
     /// A reader with room for the latencies of `requests` requests.
     #[must_use]
     pub fn new(requests: usize) -> Self {
-        Self { checker: Checker::default(), buffer: vec![0; BUFFER], nanoseconds: Vec::with_capacity(requests) }
+        Self::checking(Checker::default(), requests)
+    }
+
+    /// The same with the answers that `checker` wants.
+    #[must_use]
+    pub fn checking(checker: Checker, requests: usize) -> Self {
+        // Of a long answer there has to be room for the whole, chunk lines included, and for the next one's beginning.
+        let room = BUFFER + 2 * checker.body_length();
+        Self { checker, buffer: vec![0; room], nanoseconds: Vec::with_capacity(requests) }
     }
 
     /// Reads all that `connection` is owed.

@@ -6,8 +6,10 @@ use std::io::{self, Read, Write};
 use std::net::{SocketAddr, TcpListener, TcpStream};
 use std::os::fd::AsRawFd;
 use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
+use midge_benches::answer::BODY;
 use midge_benches::{Failure, conclude, limits};
 use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
@@ -16,6 +18,8 @@ const HELP: &str = "\
 Usage: floor [OPTIONS] ADDRESS:PORT
 
   --request-bytes N   one answer for every N bytes that arrive (40)
+  --body FILE         the body of every answer (Hello, World!); a long one over epoll only
+  --buffer N          bytes of a read (16384)
   --over POLL         epoll (default) or mio
   --workers 1         taken for the sake of scripts; there is one thread
   --help
@@ -24,10 +28,13 @@ Prints `listening on http://ADDRESS:PORT`, and serves until SIGTERM.
 ";
 
 /// As long as an honest one, with the fields an honest one has.
-const ANSWER: &[u8] = b"HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
-    Content-Type: text/plain\r\nContent-Length: 13\r\n\r\nHello, World!";
+const HEAD: &[u8] = b"HTTP/1.1 200 OK\r\nServer: floor\r\nDate: Thu, 01 Jan 1970 00:00:00 GMT\r\n\
+    Content-Type: text/plain\r\nContent-Length: ";
 
 const BUFFER: usize = 16 * 1024;
+
+/// Bodies up to this one are answered in one write, as many at once as one read may ask for.
+const SHORT: usize = 1024;
 
 /// Readiness events taken from the kernel at once.
 const EVENTS: usize = 1024;
@@ -43,15 +50,21 @@ fn run() -> Result<(), Failure> {
         return Ok(());
     }
     let request = arguments.opt_value_from_str("--request-bytes")?.unwrap_or(40_usize);
+    let body: Option<PathBuf> = arguments.opt_value_from_str("--body")?;
+    let buffer = arguments.opt_value_from_str("--buffer")?.unwrap_or(BUFFER);
     let over: Option<String> = arguments.opt_value_from_str("--over")?;
     let workers = arguments.opt_value_from_str("--workers")?.unwrap_or(1_usize);
     let address: SocketAddr = arguments.free_from_str()?;
     if let Some(surplus) = arguments.finish().first() {
         return Err(format!("unknown argument: {}", surplus.display()).into());
     }
-    if request == 0 || workers != 1 {
-        return Err("--request-bytes must not be 0, and --workers must be 1".into());
+    if request == 0 || buffer == 0 || workers != 1 {
+        return Err("--request-bytes and --buffer must not be 0, and --workers must be 1".into());
     }
+    let body = match body {
+        Some(path) => std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?,
+        None => BODY.to_vec(),
+    };
 
     limits::raise_open_files();
     let (stop, stopping) = UnixStream::pair()?;
@@ -61,9 +74,10 @@ fn run() -> Result<(), Failure> {
     listener.set_nonblocking(true)?;
     println!("listening on http://{}", listener.local_addr()?);
 
-    let desk = Desk::new(request);
+    let desk = Desk::new(request, buffer, &body);
     match over.as_deref() {
         None | Some("epoll") => over_epoll(&listener, &stop, desk),
+        Some("mio") if body.len() > SHORT => Err("--body: mio has no room for a long one".into()),
         Some("mio") => over_mio(mio::net::TcpListener::from_std(listener), stop, desk),
         Some(other) => Err(format!("--over: no such poll: {other}").into()),
     }
@@ -96,7 +110,14 @@ fn over_epoll(listener: &TcpListener, stop: &UnixStream, mut desk: Desk) -> Resu
             } else if data.u64() == end.u64() {
                 return Ok(());
             } else {
-                peers.serve(usize::try_from(data.u64())?, &mut desk);
+                let number = usize::try_from(data.u64())?;
+                let Some(change) = peers.serve(number, &mut desk) else { continue };
+                let Some(stream) = peers.stream(number) else { continue };
+                let flags = match change {
+                    Wants::Read => epoll::EventFlags::IN,
+                    Wants::Write => epoll::EventFlags::OUT,
+                };
+                epoll::modify(&poll, stream, data, flags)?;
             }
         }
     }
@@ -128,14 +149,31 @@ fn over_mio(mut listener: mio::net::TcpListener, stop: UnixStream, mut desk: Des
             } else if event.token() == end {
                 return Ok(());
             } else {
-                peers.serve(event.token().0, &mut desk);
+                // Short answers fit the kernel's buffers.
+                let _ = peers.serve(event.token().0, &mut desk);
             }
         }
     }
 }
 
-/// Connections by their descriptor's number, each with the bytes of a request that has begun.
-struct Peers<S>(Vec<Option<(S, usize)>>);
+/// What a connection is waited for.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Wants {
+    Read,
+    Write,
+}
+
+/// One connection.
+struct Peer<S> {
+    stream: S,
+    /// Bytes of a request that has begun.
+    begun: usize,
+    /// Bytes of answers that the kernel had no room for.
+    unsent: usize,
+}
+
+/// Connections by their descriptor's number.
+struct Peers<S>(Vec<Option<Peer<S>>>);
 
 impl<S> Default for Peers<S> {
     fn default() -> Self {
@@ -149,16 +187,30 @@ impl<S: Read + Write> Peers<S> {
             self.0.resize_with(number + 1, || None);
         }
         if let Some(place) = self.0.get_mut(number) {
-            *place = Some((stream, 0));
+            *place = Some(Peer { stream, begun: 0, unsent: 0 });
         }
     }
 
-    fn serve(&mut self, number: usize, desk: &mut Desk) {
-        let Some(place) = self.0.get_mut(number) else { return };
-        let Some((stream, begun)) = place else { return };
+    fn stream(&self, number: usize) -> Option<&S> {
+        self.0.get(number)?.as_ref().map(|peer| &peer.stream)
+    }
+
+    /// Serves a connection that is ready; says what it wants from now on if that has changed.
+    fn serve(&mut self, number: usize, desk: &mut Desk) -> Option<Wants> {
+        let place = self.0.get_mut(number)?;
+        let peer = place.as_mut()?;
+        let had = peer.unsent;
         // A peer that is gone, or that does not read, is dropped: a floor owes nobody more.
-        if !desk.serve(stream, begun).unwrap_or(false) {
+        let goes_on = if had > 0 { desk.write(peer).map(|()| true) } else { desk.serve(peer) };
+        if !goes_on.unwrap_or(false) {
             *place = None;
+            return None;
+        }
+        match (had, peer.unsent) {
+            (0, 0) => None,
+            (_, 0) => Some(Wants::Read),
+            (0, _) => Some(Wants::Write),
+            _ => None,
         }
     }
 }
@@ -167,30 +219,48 @@ impl<S: Read + Write> Peers<S> {
 struct Desk {
     request: usize,
     buffer: Vec<u8>,
-    /// Answers to all the requests that may come with one read.
+    answer: usize,
+    /// Answers to all the requests that may come with one read; one, if it is long.
     answers: Vec<u8>,
 }
 
 impl Desk {
-    fn new(request: usize) -> Self {
-        Self { request, buffer: vec![0; BUFFER], answers: ANSWER.repeat(BUFFER / request + 1) }
+    fn new(request: usize, buffer: usize, body: &[u8]) -> Self {
+        let answer = [HEAD, body.len().to_string().as_bytes(), b"\r\n\r\n", body].concat();
+        let most = if body.len() > SHORT { 1 } else { buffer / request + 1 };
+        Self { request, buffer: vec![0; buffer], answer: answer.len(), answers: answer.repeat(most) }
     }
 
     /// One read and one write. Says whether the connection goes on.
     ///
     /// A read that does not fill the buffer has emptied the socket, so there is no second one under edge-triggering;
     /// a longer burst than the buffer is not what the floor is for.
-    fn serve(&mut self, stream: &mut (impl Read + Write), begun: &mut usize) -> io::Result<bool> {
-        let count = match stream.read(&mut self.buffer) {
+    fn serve(&mut self, peer: &mut Peer<impl Read + Write>) -> io::Result<bool> {
+        let count = match peer.stream.read(&mut self.buffer) {
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => return Ok(true),
             outcome => outcome?,
         };
-        let arrived = *begun + count;
-        *begun = arrived % self.request;
-        let due = arrived / self.request * ANSWER.len();
+        let arrived = peer.begun + count;
+        peer.begun = arrived % self.request;
+        let due = arrived / self.request * self.answer;
+        if due > self.answers.len() {
+            return Err(io::Error::other("more requests at once than one read may bring"));
+        }
         if due > 0 {
-            stream.write_all(self.answers.get(..due).unwrap_or(&self.answers))?;
+            peer.unsent = due;
+            self.write(peer)?;
         }
         Ok(count > 0)
+    }
+
+    /// Writes what is unsent: since all answers are the same, the last bytes of them.
+    fn write(&self, peer: &mut Peer<impl Read + Write>) -> io::Result<()> {
+        let start = self.answers.len().saturating_sub(peer.unsent);
+        match peer.stream.write(self.answers.get(start..).unwrap_or_default()) {
+            Ok(count) => peer.unsent -= count,
+            Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }

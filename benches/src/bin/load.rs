@@ -1,4 +1,5 @@
-//! Sends an exact number of requests to a server on loopback, checks every answer, and prints rate and latency.
+//! Sends an exact number of requests, or as many as there is time for, to a server on loopback, checks every answer, and prints
+//! rate and latency.
 
 use std::io::Write as _;
 use std::net::SocketAddr;
@@ -7,6 +8,7 @@ use std::process::ExitCode;
 use std::str::FromStr;
 use std::time::{Duration, Instant};
 
+use midge_benches::answer::{BODY, Checker};
 use midge_benches::client::{Connection, REQUEST, Reader};
 use midge_benches::{Failure, conclude, limits};
 
@@ -18,17 +20,22 @@ Usage: load [OPTIONS] ADDRESS:PORT
                       busy                one request at a time on each connection, no connection ever waits for another
                       reconnect           lockstep with new connections for every round
   --connections N     how many connections (64)
-  --depth N           requests in a burst, pipelined only (16)
+  --depth N           requests in a burst (pipelined 16, busy 1)
   --requests N        how many requests in all (100000)
+  --for MILLISECONDS  no new requests after so long, instead of --requests
   --request FILE      the request, as bytes (a GET of 40 bytes)
+  --body FILE         the body that every answer must have (Hello, World!)
   --seconds N         give up after so long (60)
   --help
 
-Every answer must be 200 with the body `Hello, World!`; the first other one ends the program with exit code 1.
+Every answer must be 200 with that body; the first other one ends the program with exit code 1.
 ";
 
 /// So that the latencies, 8 bytes each, stay well within memory.
 const MOST_REQUESTS: usize = 50_000_000;
+
+/// As many as a second or two can hold.
+const MOST_IN_TIME: usize = 10_000_000;
 
 fn main() -> ExitCode {
     conclude("load", run())
@@ -79,6 +86,8 @@ struct Load {
     mode: Mode,
     connections: usize,
     requests: usize,
+    time: Option<Duration>,
+    body: Vec<u8>,
     request: usize,
     /// As many copies of the request as one write may carry.
     burst: Vec<u8>,
@@ -88,39 +97,44 @@ impl Load {
     fn parse(arguments: &mut pico_args::Arguments) -> Result<Self, Failure> {
         let mode = arguments.opt_value_from_str("--mode")?.unwrap_or(Mode::Lockstep);
         let connections = positive(arguments, "--connections", 64)?;
-        let depth = positive(arguments, "--depth", 16)?;
-        let requests = positive(arguments, "--requests", 100_000)?;
+        let depth = positive(arguments, "--depth", if mode == Mode::Pipelined { 16 } else { 1 })?;
+        let time: Option<u64> = arguments.opt_value_from_str("--for")?;
+        let time = time.map(Duration::from_millis);
+        let requests = positive(arguments, "--requests", if time.is_some() { MOST_IN_TIME } else { 100_000 })?;
         if requests > MOST_REQUESTS {
             return Err(format!("--requests: at most {MOST_REQUESTS}").into());
         }
-        let file: Option<PathBuf> = arguments.opt_value_from_str("--request")?;
-        let request = match file {
-            Some(path) => std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?,
-            None => REQUEST.to_vec(),
-        };
+        let request = content(arguments, "--request", REQUEST)?;
+        let body = content(arguments, "--body", BODY)?;
         if request.is_empty() {
             return Err("--request: an empty file".into());
         }
-        let depth = if mode == Mode::Pipelined { depth } else { 1 };
-        Ok(Self { mode, connections, requests, request: request.len(), burst: request.repeat(depth) })
+        if depth > 1 && !matches!(mode, Mode::Pipelined | Mode::Busy) {
+            return Err("--depth: for the modes pipelined and busy".into());
+        }
+        Ok(Self { mode, connections, requests, time, body, request: request.len(), burst: request.repeat(depth) })
     }
 
     /// Sends all requests; gives the time from the first write to the last answer, and the sorted latencies.
     fn drive(&self, address: SocketAddr) -> Result<(Duration, Vec<u64>), Failure> {
-        let mut reader = Reader::new(self.requests);
+        let mut reader = Reader::checking(Checker::wanting(self.body.clone()), self.requests);
         let mut flock = Flock { address, opened: 0, connections: Vec::with_capacity(self.connections) };
         flock.open(self.connections)?;
         let begin = Instant::now();
         match self.mode {
-            Mode::Busy => self.busy(&mut flock, &mut reader)?,
-            Mode::Lockstep | Mode::Pipelined | Mode::Reconnect => self.rounds(&mut flock, &mut reader)?,
+            Mode::Busy => self.busy(&mut flock, &mut reader, begin)?,
+            Mode::Lockstep | Mode::Pipelined | Mode::Reconnect => self.rounds(&mut flock, &mut reader, begin)?,
         }
         Ok((begin.elapsed(), reader.latencies()))
     }
 
-    fn rounds(&self, flock: &mut Flock, reader: &mut Reader) -> Result<(), Failure> {
+    fn is_over(&self, begin: Instant) -> bool {
+        self.time.is_some_and(|time| begin.elapsed() >= time)
+    }
+
+    fn rounds(&self, flock: &mut Flock, reader: &mut Reader, begin: Instant) -> Result<(), Failure> {
         let mut left = self.requests;
-        while left > 0 {
+        while left > 0 && !self.is_over(begin) {
             let mut used = 0;
             for connection in &mut flock.connections {
                 let count = left.min(self.burst.len() / self.request);
@@ -142,25 +156,31 @@ impl Load {
         Ok(())
     }
 
-    /// The oldest request's answer is read, and that connection's next request sent at once: the server always has
+    /// The oldest burst's answers are read, and that connection's next burst sent at once: the server always has
     /// up to all other connections to work on, and the slower side sets the rate.
-    fn busy(&self, flock: &mut Flock, reader: &mut Reader) -> Result<(), Failure> {
+    fn busy(&self, flock: &mut Flock, reader: &mut Reader, begin: Instant) -> Result<(), Failure> {
+        let depth = self.burst.len() / self.request;
         let mut left = self.requests;
         let mut owed = 0;
-        for connection in flock.connections.iter_mut().take(left) {
-            connection.send(self.first(1), 1)?;
-            left -= 1;
+        for connection in flock.connections.iter_mut().take(left.div_ceil(depth)) {
+            let count = left.min(depth);
+            connection.send(self.first(count), count)?;
+            left -= count;
             owed += 1;
         }
         while owed > 0 {
+            if self.is_over(begin) {
+                left = 0;
+            }
             for connection in flock.connections.iter_mut().take(owed) {
                 reader.receive(connection)?;
-                if left == 0 {
+                let count = left.min(depth);
+                if count == 0 {
                     owed -= 1;
                     continue;
                 }
-                connection.send(self.first(1), 1)?;
-                left -= 1;
+                connection.send(self.first(count), count)?;
+                left -= count;
             }
         }
         Ok(())
@@ -186,6 +206,14 @@ impl Flock {
             self.opened += 1;
         }
         Ok(())
+    }
+}
+
+fn content(arguments: &mut pico_args::Arguments, name: &'static str, default: &[u8]) -> Result<Vec<u8>, Failure> {
+    let file: Option<PathBuf> = arguments.opt_value_from_str(name)?;
+    match file {
+        Some(path) => Ok(std::fs::read(&path).map_err(|error| format!("{}: {error}", path.display()))?),
+        None => Ok(default.to_vec()),
     }
 }
 
