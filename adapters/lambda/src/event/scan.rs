@@ -69,6 +69,25 @@ fn plain_to_end(bytes: &[u8]) -> usize {
     whole + plain_of(&block)
 }
 
+/// The number of digits at the beginning.
+#[inline]
+pub(super) fn digits(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    // Only digits have a 3 in front both as they are and with 6 more.
+    let high = |word: u64| word & (ONES * 0xf0) == ONES * 0x30;
+    while let Some((eight, behind)) = rest.split_first_chunk()
+        && let word = u64::from_le_bytes(*eight)
+        && high(word)
+        && high(word.wrapping_add(ONES * 6))
+    {
+        rest = behind;
+    }
+    while let [b'0'..=b'9', behind @ ..] = rest {
+        rest = behind;
+    }
+    bytes.len() - rest.len()
+}
+
 /// Moves plain characters from `at` to `end`, which is before it. Gives both, after them.
 #[inline]
 pub(super) fn shift_plain(bytes: &mut [u8], mut at: usize, mut end: usize) -> (usize, usize) {
