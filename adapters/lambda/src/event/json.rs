@@ -4,7 +4,7 @@ use midge::Span;
 
 use super::{
     error::EventError,
-    scan::{WINDOW, Window, begins_with_letters, behind_plain, digits, plain, put, shift_plain, special},
+    scan::{WINDOW, Window, begins_with_letters, digits, plain, plain_blocks, put, shift_plain, special},
 };
 
 /// How many arrays and objects may stand within each other.
@@ -199,7 +199,7 @@ impl<'b> Json<'b> {
             let value_end = quotes & quotes.wrapping_sub(1);
             let end = if value_end == 0 {
                 let from = WINDOW.max(name_length + 3);
-                text.get(from..).and_then(behind_plain).map_or(document, |(length, _)| from + length)
+                text.get(from..).and_then(|text| plain_blocks(text).ok()).map_or(document, |length| from + length)
             } else {
                 value_end.trailing_zeros() as usize
             };

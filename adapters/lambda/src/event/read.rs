@@ -357,7 +357,7 @@ impl Context {
     }
 
     /// Notes a member that is a string without escapes.
-    #[inline]
+    #[inline(always)]
     fn text(&mut self, key: Key, value: Span) {
         let text = Some(Text::plain(value));
         match key {
@@ -495,8 +495,8 @@ struct Behind<'b> {
 
 impl<'b> Behind<'b> {
     fn part(self, span: Span) -> &'b [u8] {
-        let from = span.start().saturating_sub(self.room);
-        self.bytes.get(from..span.end().saturating_sub(self.room)).unwrap_or_default()
+        let behind = span.start().checked_sub(self.room).and_then(|from| self.bytes.get(from..)).unwrap_or_default();
+        behind.get(..span.end() - span.start()).unwrap_or_default()
     }
 }
 
