@@ -68,6 +68,7 @@ mod error;
 mod event;
 mod hooks;
 mod link;
+mod note;
 mod panic;
 #[doc(hidden)]
 pub mod platform;

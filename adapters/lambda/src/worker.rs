@@ -8,9 +8,8 @@ use std::{
     panic::{AssertUnwindSafe, catch_unwind},
     pin::pin,
     rc::Rc,
-    str,
     task::Poll,
-    time::{Duration, Instant, SystemTime, UNIX_EPOCH},
+    time::{Duration, Instant},
 };
 
 use midge::{
@@ -24,7 +23,9 @@ use crate::{
     context::{Current, Invocation, within},
     event::{self, Renderer, Source, TooLarge},
     link::{Link, Lost, Received, Stage},
-    log, panic,
+    log,
+    note::{emptied, note},
+    panic,
     region::{EVENT_ROOM, MAX_ANSWER, MAX_EVENT, Region},
     stream::Stream,
     timer::Timer,
@@ -247,82 +248,6 @@ impl Worker {
     }
 }
 
-/// The last invocation's memory, or other memory if a handler kept that one's context.
-fn emptied(last: &mut Option<Rc<Invocation>>) -> Option<&mut Invocation> {
-    if last.as_mut().and_then(Rc::get_mut).is_none() {
-        *last = Some(Rc::default());
-    }
-    last.as_mut().and_then(Rc::get_mut)
-}
-
-/// Takes in what the platform says of an invocation.
-fn note(invocation: &mut Invocation, head: &AnswerHead<'_>, margin: Duration) {
-    invocation.clear();
-    for (name, value) in head.fields().bytes() {
-        // The length first: it tells nearly all of them apart.
-        let place = match name.len() {
-            29 if is(name, b"Lambda-Runtime-Aws-Request-Id") => {
-                invocation.request_id.clear();
-                invocation.request_id.push_str(id(value).unwrap_or_default());
-                continue;
-            }
-            28 if is(name, b"Lambda-Runtime-Invocation-Id") => &mut invocation.invocation_id,
-            35 if is(name, b"Lambda-Runtime-Invoked-Function-Arn") => &mut invocation.function_arn,
-            23 if is(name, b"Lambda-Runtime-Trace-Id") => &mut invocation.trace_id,
-            29 if is(name, b"Lambda-Runtime-Client-Context") => &mut invocation.client_context,
-            31 if is(name, b"Lambda-Runtime-Cognito-Identity") => &mut invocation.cognito_identity,
-            28 if is(name, b"Lambda-Runtime-Aws-Tenant-Id") => &mut invocation.tenant_id,
-            26 if is(name, b"Lambda-Runtime-Deadline-Ms") => {
-                let left = millis(value).and_then(|millis| remaining(Duration::from_millis(millis)));
-                if let Some((now, left)) = left.map(|left| (Instant::now(), left)) {
-                    invocation.deadline = now.checked_add(left);
-                    invocation.handler_deadline = now.checked_add(left - margin.min(left / 2));
-                }
-                continue;
-            }
-            _ => continue,
-        };
-        place.clear();
-        place.extend_from_slice(value);
-    }
-}
-
-/// Whether it is this name, in any case. As the platform writes it, it is told at once.
-#[inline]
-fn is<const N: usize>(name: &[u8], wanted: &[u8; N]) -> bool {
-    name == wanted || name.eq_ignore_ascii_case(wanted)
-}
-
-/// A number of decimal digits; none that has more than a time has.
-fn millis(value: &[u8]) -> Option<u64> {
-    let (mut number, mut digits) = (0_u64, true);
-    for byte in value {
-        let digit = byte.wrapping_sub(b'0');
-        digits &= digit < 10;
-        number = number.wrapping_mul(10).wrapping_add(u64::from(digit));
-    }
-    if digits && (1..=19).contains(&value.len()) { Some(number) } else { None }
-}
-
-/// The time that is left until `deadline`, since 1970. Emulators send deadlines that are past, or days away: those count as none.
-fn remaining(deadline: Duration) -> Option<Duration> {
-    let now = SystemTime::now().duration_since(UNIX_EPOCH).ok()?;
-    deadline.checked_sub(now).filter(|left| !left.is_zero() && *left <= LONGEST)
-}
-
-/// An id, if it can stand in a request target.
-fn id(value: &[u8]) -> Option<&str> {
-    // Without a branch, compilers look at many bytes at a time.
-    let allowed = |byte: u8| {
-        (byte | 0x20).wrapping_sub(b'a') < 26
-            || byte.wrapping_sub(b'-') <= b':' - b'-' && byte != b'/'
-            || byte == b'_'
-            || byte == b'~'
-    };
-    let is_id = value.len() <= 256 && value.iter().fold(true, |all, byte| all & allowed(*byte));
-    if is_id { str::from_utf8(value).ok() } else { None }
-}
-
 /// What an answer to a `POST` means for the loop.
 fn verdict(what: &'static str, status: u16) -> Result<(), Error> {
     match status {
@@ -527,8 +452,6 @@ const BAD_GATEWAY: Status = match Status::new(502) {
 const LIMITS: Limits = Limits { body_in_memory_bytes: u32::MAX, response_head_bytes: 16_384, ..Limits::DEFAULT };
 /// Header fields that an event may have.
 const FIELDS: usize = 256;
-/// A deadline further away than this is an emulator's.
-const LONGEST: Duration = Duration::from_secs(24 * 60 * 60);
 /// How long the loop waits after an empty answer, and at most after several.
 const FIRST_PAUSE: Duration = Duration::from_millis(10);
 const LAST_PAUSE: Duration = Duration::from_secs(1);

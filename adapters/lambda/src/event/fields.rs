@@ -15,6 +15,8 @@ use super::{
 pub(super) struct Headers {
     /// Number of fields.
     pub(super) count: usize,
+    /// Where they begin, or before that.
+    pub(super) start: usize,
     /// Where the last one ends, or behind that; 0 if there is none.
     pub(super) end: usize,
     /// The first `host`.
@@ -26,49 +28,53 @@ pub(super) struct Headers {
 }
 
 impl Headers {
-    /// Reads an object of header fields into `table`; `None` for `null`.
-    pub(super) fn read(json: &mut Json<'_>, member: &'static str, table: &mut [Field]) -> Result<Option<Self>, Stop> {
+    /// Reads an object of header fields into `table`; false for `null`. Whether there is a DEL in them, [`no_delete`] looks.
+    pub(super) fn read(
+        &mut self,
+        json: &mut Json<'_>,
+        member: &'static str,
+        table: &mut [Field],
+    ) -> Result<bool, Stop> {
+        *self = Self::default();
         if !opened(json, member)? {
-            return Ok(None);
+            return Ok(false);
         }
-        let mut headers = Self::default();
         let table_length = table.len();
-        let start = json.at();
+        self.start = json.at();
         let mut first = true;
         loop {
             // Names of letters are tokens, and plain characters make a value.
-            let mut places = table.get_mut(headers.count..).unwrap_or_default().iter_mut();
+            let mut places = table.get_mut(self.count..).unwrap_or_default().iter_mut();
             let name = json.members::<true>(&mut first, |member| {
                 if matches!(member.edges(), [..=b' ', _] | [_, ..=b' ']) || !member.has_letters() {
                     return false;
                 }
                 let Some(place) = places.next() else { return false };
                 *place = Field::new(member.name_span(), member.value_span());
-                headers.note(member.name(), member.value_span());
+                self.note(member.name(), member.value_span());
                 true
             })?;
-            headers.count = table_length - places.len();
+            self.count = table_length - places.len();
             let Some(name) = name else {
-                headers.end = if headers.count > 0 { json.at() } else { 0 };
-                // One look at all of them: nearly none has it.
-                if has_delete(json.bytes(), Span::new(start, json.at()))
-                    && let Some(value) = value_with_delete(json.bytes(), table.get(..headers.count).unwrap_or_default())
-                {
-                    return Err(json.field_error(value));
-                }
-                return Ok(Some(headers));
+                self.end = if self.count > 0 { json.at() } else { 0 };
+                return Ok(true);
             };
-            values::<false>(json, member, |json, value| {
-                if !is_token(name.span.of(json.bytes())) {
-                    return Err(json.field_error(name.span));
-                }
-                let value = field_value(json, value)?;
-                headers.push(json, table, name.span, value)
-            })?;
+            if json.peek()? == b'"' {
+                let value = json.string::<true>()?;
+                self.push(json, table, name.span, value)?;
+            } else {
+                values::<false>(json, member, |json, value| self.push(json, table, name.span, value))?;
+            }
         }
     }
 
-    fn push(&mut self, json: &mut Json<'_>, table: &mut [Field], name: Span, value: Span) -> Result<(), Stop> {
+    /// Takes in a field that isn't plain.
+    #[inline(never)]
+    fn push(&mut self, json: &mut Json<'_>, table: &mut [Field], name: Span, value: Text) -> Result<(), Stop> {
+        if !is_token(name.of(json.bytes())) {
+            return Err(json.field_error(name));
+        }
+        let value = field_value(json, value)?;
         match table.get_mut(self.count) {
             Some(place) => *place = Field::new(name, value),
             None => return Err(json.stop(EventError::TooManyFields)),
@@ -84,6 +90,11 @@ impl Headers {
         fn is<const N: usize>(name: &[u8], wanted: &[u8; N]) -> bool {
             let same = |(byte, wanted): (&u8, &u8)| *byte | (wanted & 0x20) == *wanted;
             name.first_chunk::<N>().is_some_and(|name| name.iter().zip(wanted).fold(true, |all, pair| all & same(pair)))
+        }
+        // One look at the length passes over nearly all of them.
+        const LENGTHS: u64 = 1 << "host".len() | 1 << "cookie".len() | 1 << "x-forwarded-for".len();
+        if name.len() > 63 || LENGTHS >> name.len() & 1 == 0 {
+            return;
         }
         match name.len() {
             4 if self.host.is_none() && is(name, b"host") => self.host = Some(value),
@@ -171,13 +182,36 @@ pub(super) fn cookies(json: &mut Json<'_>) -> Result<Option<Span>, Stop> {
             }
         });
     }
-    match joined {
-        Some(joined) if has_delete(json.bytes(), joined) => Err(json.field_error(joined)),
-        joined => Ok(joined),
+    Ok(joined)
+}
+
+/// Looks for a DEL in cookies and in fields: JSON's strings may have one as it is, but no field's value (RFC 9110, section 5.5).
+pub(super) fn no_delete(
+    json: &mut Json<'_>,
+    headers: &Headers,
+    table: &[Field],
+    cookies: Option<Span>,
+) -> Result<(), Stop> {
+    let fields = Span::new(headers.start, headers.end);
+    // One look at all of them, and at what is between them: nearly none has it.
+    let all = match cookies {
+        Some(cookies) if headers.count > 0 => {
+            Span::new(headers.start.min(cookies.start()), headers.end.max(cookies.end()))
+        }
+        Some(cookies) => cookies,
+        None => fields,
+    };
+    if !has_delete(json.bytes(), all) {
+        return Ok(());
+    }
+    let fields = table.get(..headers.count).unwrap_or_default();
+    let in_cookies = cookies.filter(|cookies| has_delete(json.bytes(), *cookies));
+    match in_cookies.or_else(|| value_with_delete(json.bytes(), fields)) {
+        Some(value) => Err(json.field_error(value)),
+        None => Ok(()),
     }
 }
 
-/// Whether there is a DEL: JSON's strings may have one as it is, but no field's value (RFC 9110, section 5.5).
 fn has_delete(bytes: &[u8], span: Span) -> bool {
     memchr::memchr(0x7f, span.of(bytes)).is_some()
 }
@@ -273,7 +307,7 @@ fn values<const MARK: bool>(
 }
 
 /// The value of a field, without the blanks around it. Only an escape can bring in what no value has (RFC 9110, section 5.5),
-/// but for DEL, which the callers look for.
+/// but for DEL, which [`no_delete`] looks for.
 #[inline(always)]
 fn field_value(json: &mut Json<'_>, text: Text) -> Result<Span, Stop> {
     if text.control && text.span.of(json.bytes()).iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {

@@ -4,7 +4,7 @@ use midge::Span;
 
 use super::{
     error::EventError,
-    scan::{WINDOW, Window, begins_with_letters, behind_plain, plain, put, shift_plain, special},
+    scan::{WINDOW, Window, begins_with_letters, digits, plain, plain_blocks, put, shift_plain, special},
 };
 
 /// How many arrays and objects may stand within each other.
@@ -191,7 +191,7 @@ impl<'b> Json<'b> {
                 if between & TWO == two(b"\":") {
                     self.at = at + name_length + 2;
                     *first = false;
-                    return Ok(Some(Text::plain(at, name_length)));
+                    return Ok(Some(Text::plain(Span::with_length(at, name_length))));
                 }
                 break;
             }
@@ -199,7 +199,7 @@ impl<'b> Json<'b> {
             let value_end = quotes & quotes.wrapping_sub(1);
             let end = if value_end == 0 {
                 let from = WINDOW.max(name_length + 3);
-                text.get(from..).and_then(behind_plain).map_or(document, |(length, _)| from + length)
+                text.get(from..).and_then(|text| plain_blocks(text).ok()).map_or(document, |length| from + length)
             } else {
                 value_end.trailing_zeros() as usize
             };
@@ -221,7 +221,7 @@ impl<'b> Json<'b> {
             }
             self.at = at + name_length + 2;
             *first = false;
-            return Ok(Some(Text::plain(at, name_length)));
+            return Ok(Some(Text::plain(Span::with_length(at, name_length))));
         }
         // What stands before the name was passed.
         (self.at, *first) = (document - text.len() - 1, true);
@@ -366,12 +366,11 @@ impl<'b> Json<'b> {
 
     /// One digit or more.
     fn digits(&mut self) -> Result<(), Stop> {
-        let start = self.at;
-        while let Some(b'0'..=b'9') = self.bytes.get(self.at) {
-            self.at += 1;
-        }
-        match self.bytes.get(self.at) {
-            _ if self.at > start => Ok(()),
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let count = digits(rest);
+        self.at += count;
+        match rest.get(count) {
+            _ if count > 0 => Ok(()),
             Some(_) => Err(self.syntax()),
             None => Err(self.truncated()),
         }
@@ -387,7 +386,7 @@ impl<'b> Json<'b> {
         let end = start + self.bytes.get(start..).map_or(0, plain);
         if self.bytes.get(end) == Some(&b'"') {
             self.at = end + 1;
-            return Ok(Text { span: Span::new(start, end), escaped: false, control: false });
+            return Ok(Text::plain(Span::with_length(start, end - start)));
         }
         self.string_from::<IN_PLACE>(start, end)
     }
@@ -399,17 +398,11 @@ impl<'b> Json<'b> {
         // Where the content ends so far; behind `at` as soon as an escape was replaced.
         let mut end = from;
         loop {
-            if IN_PLACE && escaped {
-                (at, end) = shift_plain(self.bytes, at, end);
-            } else {
-                at += self.bytes.get(at..).map_or(0, plain);
-                end = at;
-            }
             match self.bytes.get(at) {
                 None => return Err(self.truncated()),
                 Some(b'"') => {
                     self.at = at + 1;
-                    return Ok(Text { span: Span::new(start, end), escaped, control });
+                    return Ok(Text { span: Span::with_length(start, end - start), escaped, control });
                 }
                 Some(b'\\') => {
                     escaped = true;
@@ -429,6 +422,12 @@ impl<'b> Json<'b> {
                     self.at = at;
                     return Err(self.syntax());
                 }
+            }
+            if IN_PLACE && escaped {
+                (at, end) = shift_plain(self.bytes, at, end);
+            } else {
+                at += self.bytes.get(at..).map_or(0, plain);
+                end = at;
             }
         }
     }
@@ -523,8 +522,8 @@ impl<'b> Json<'b> {
 impl Text {
     /// A string without escapes.
     #[inline(always)]
-    const fn plain(at: usize, length: usize) -> Self {
-        Self { span: Span::with_length(at, length), escaped: false, control: false }
+    pub(super) const fn plain(span: Span) -> Self {
+        Self { span, escaped: false, control: false }
     }
 
     /// What a string that was left as it is stands for, written into `out`: its length; `None` if it is longer than `out`.

@@ -7,7 +7,7 @@ use midge::{Field, Method, Span};
 use super::{
     Event, Source, base64,
     error::{EventError, NotHttp},
-    fields::{Headers, address, cookies, last_address, move_fields, parameters},
+    fields::{Headers, address, cookies, last_address, move_fields, no_delete, parameters},
     json::{Json, Member, Stop, Text},
     target::{Parameters, Target, is_token},
 };
@@ -110,11 +110,13 @@ impl Found {
                 Name::MultiParameters => self.multi_parameters = parameters(json, "multiValueQueryStringParameters")?,
                 // `multiValueHeaders` has all that `headers` has, and more.
                 Name::Headers if self.multi_headers && self.headers.count > 0 => json.skip()?,
-                Name::Headers => self.headers = Headers::read(json, "headers", table)?.unwrap_or_default(),
+                Name::Headers => drop(self.headers.read(json, "headers", table)?),
                 Name::MultiHeaders => {
-                    let headers = Headers::read(json, "multiValueHeaders", table)?;
-                    self.multi_headers = headers.is_some();
-                    self.headers = headers.filter(|headers| headers.count > 0).unwrap_or(self.headers);
+                    let mut headers = Headers::default();
+                    self.multi_headers = headers.read(json, "multiValueHeaders", table)?;
+                    if headers.count > 0 {
+                        self.headers = headers;
+                    }
                 }
                 Name::Cookies => {
                     let name = Span::with_length(name.start(), "cookie".len());
@@ -122,7 +124,7 @@ impl Found {
                 }
                 Name::Body => self.body = string(json, "body")?,
                 Name::Base64 => self.base64 = boolean(json, "isBase64Encoded")?,
-                Name::Context => self.context = Context::read(json)?,
+                Name::Context => self.context.read(json)?,
                 Name::Records => self.mark(json, NotHttp::Records)?,
                 Name::Authorizer => self.mark(json, NotHttp::Authorizer)?,
                 Name::LatticeV1 => {
@@ -132,7 +134,8 @@ impl Found {
                 Name::String | Name::Other => json.skip()?,
             }
         }
-        json.finish()
+        json.finish()?;
+        no_delete(json, &self.headers, table, self.cookies.map(|(_, value)| value))
     }
 
     /// Notes a member that is a plain string; false if it may not be one, or if it is not known what it is.
@@ -310,108 +313,101 @@ impl Name {
 }
 
 impl Context {
-    fn read(json: &mut Json<'_>) -> Result<Self, Stop> {
-        let mut context = Self::default();
+    fn read(&mut self, json: &mut Json<'_>) -> Result<(), Stop> {
+        *self = Self::default();
         if json.peek()? != b'{' {
-            json.skip()?;
-            return Ok(context);
+            return json.skip();
         }
         let start = json.at();
-        context.members(json, Level::Context)?;
-        context.span = Some(Span::new(start, json.at()));
-        Ok(context)
+        self.members(json)?;
+        self.span = Some(Span::new(start, json.at()));
+        Ok(())
     }
 
-    /// Passes `requestContext`, or an object in it.
-    fn members(&mut self, json: &mut Json<'_>, level: Level) -> Result<(), Stop> {
+    /// Passes `requestContext`.
+    fn members(&mut self, json: &mut Json<'_>) -> Result<(), Stop> {
         json.open()?;
         let mut first = true;
         loop {
-            let key = json.members::<false>(&mut first, |member| {
-                self.text(level, Key::named(member.name()), member.value_span());
+            let name = json.members::<false>(&mut first, |member| {
+                self.text(Key::named(member.name()), member.value_span());
                 true
             })?;
-            let key = match key {
-                Some(key) if key.escaped => unescaped_key(key, json.bytes()),
-                Some(key) => Key::named(key.span.of(json.bytes())),
-                None => return Ok(()),
-            };
-            match (level, key) {
-                (_, Key::Other) => {}
-                (Level::Context, Key::Http) if json.peek()? == b'{' => {
-                    self.members(json, Level::Http)?;
-                    continue;
-                }
-                (Level::Context, Key::Identity) if json.peek()? == b'{' => {
-                    self.members(json, Level::Identity)?;
-                    continue;
-                }
-                (Level::Context, Key::Elb) => self.balancer = json.peek()? == b'{',
-                (Level::Context, Key::Gateway) => self.gateway = true,
-                (Level::Context, Key::Lattice) => self.lattice = true,
-                (Level::Context, Key::ConnectionId) => self.web_socket = true,
-                (Level::Context, Key::Stage) => {
+            let Some(name) = name else { return Ok(()) };
+            match Key::named(unescaped(name, json.bytes(), &mut [0; LONGEST_NAME])) {
+                Key::Http if json.peek()? == b'{' => self.inner(json, true)?,
+                Key::Identity if json.peek()? == b'{' => self.inner(json, false)?,
+                Key::Stage => {
                     self.gateway = true;
                     self.stage = raw_string(json)?;
-                    continue;
                 }
-                (Level::Context, Key::DomainName) => {
-                    self.domain = raw_string(json)?;
-                    continue;
+                Key::DomainName => self.domain = raw_string(json)?,
+                key => {
+                    match key {
+                        Key::Elb => self.balancer = json.peek()? == b'{',
+                        Key::Gateway => self.gateway = true,
+                        Key::Lattice => self.lattice = true,
+                        Key::ConnectionId => self.web_socket = true,
+                        _ => {}
+                    }
+                    json.skip()?;
                 }
-                (Level::Http, Key::Method) => {
-                    self.http_method = raw_string(json)?;
-                    continue;
-                }
-                (Level::Http | Level::Identity, Key::SourceIp) => {
-                    self.source_ip = raw_string(json)?;
-                    continue;
-                }
-                _ => {}
             }
-            json.skip()?;
         }
     }
 
     /// Notes a member that is a string without escapes.
-    #[inline]
-    fn text(&mut self, level: Level, key: Key, value: Span) {
-        let text = Some(Text { span: value, escaped: false, control: false });
-        match (level, key) {
-            (Level::Context, Key::Gateway) => self.gateway = true,
-            (Level::Context, Key::Lattice) => self.lattice = true,
-            (Level::Context, Key::ConnectionId) => self.web_socket = true,
-            (Level::Context, Key::Stage) => {
+    #[inline(always)]
+    fn text(&mut self, key: Key, value: Span) {
+        let text = Some(Text::plain(value));
+        match key {
+            Key::Gateway => self.gateway = true,
+            Key::Lattice => self.lattice = true,
+            Key::ConnectionId => self.web_socket = true,
+            Key::Stage => {
                 self.gateway = true;
                 self.stage = text;
             }
-            (Level::Context, Key::Elb) => self.balancer = false,
-            (Level::Context, Key::DomainName) => self.domain = text,
-            (Level::Http, Key::Method) => self.http_method = text,
-            (Level::Http | Level::Identity, Key::SourceIp) => self.source_ip = text,
-            _ => {}
+            Key::Elb => self.balancer = false,
+            Key::DomainName => self.domain = text,
+            Key::Http | Key::Identity | Key::Other => {}
+        }
+    }
+
+    /// Passes `http`, or `identity`.
+    fn inner(&mut self, json: &mut Json<'_>, is_http: bool) -> Result<(), Stop> {
+        json.open()?;
+        let mut first = true;
+        loop {
+            let name = json.members::<false>(&mut first, |member| {
+                if let Some(place) = self.inner_place(member.name(), is_http) {
+                    *place = Some(Text::plain(member.value_span()));
+                }
+                true
+            })?;
+            let Some(name) = name else { return Ok(()) };
+            match self.inner_place(unescaped(name, json.bytes(), &mut [0; LONGEST_NAME]), is_http) {
+                Some(place) => *place = raw_string(json)?,
+                None => json.skip()?,
+            }
+        }
+    }
+
+    #[inline(always)]
+    fn inner_place(&mut self, name: &[u8], is_http: bool) -> Option<&mut Option<Text>> {
+        match name.len() {
+            6 if is_http && name == b"method" => Some(&mut self.http_method),
+            8 if name == b"sourceIp" => Some(&mut self.source_ip),
+            _ => None,
         }
     }
 }
 
-/// An object that is looked into.
-#[derive(Clone, Copy)]
-enum Level {
-    /// `requestContext`
-    Context,
-    /// Its `http`.
-    Http,
-    /// Its `identity`.
-    Identity,
-}
-
-/// Names of members of `requestContext` and of what is in it.
+/// Names of members of `requestContext`.
 #[derive(Clone, Copy)]
 enum Key {
     Http,
     Identity,
-    Method,
-    SourceIp,
     Stage,
     DomainName,
     Elb,
@@ -432,8 +428,6 @@ impl Key {
             4 if name == b"http" => Self::Http,
             5 if name == b"stage" => Self::Stage,
             5 if name == b"apiId" => Self::Gateway,
-            6 if name == b"method" => Self::Method,
-            8 if name == b"sourceIp" => Self::SourceIp,
             8 if name == b"identity" => Self::Identity,
             10 if name == b"domainName" => Self::DomainName,
             10 if name == b"resourceId" => Self::Gateway,
@@ -501,8 +495,8 @@ struct Behind<'b> {
 
 impl<'b> Behind<'b> {
     fn part(self, span: Span) -> &'b [u8] {
-        let from = span.start().saturating_sub(self.room);
-        self.bytes.get(from..span.end().saturating_sub(self.room)).unwrap_or_default()
+        let behind = span.start().checked_sub(self.room).and_then(|from| self.bytes.get(from..)).unwrap_or_default();
+        behind.get(..span.end() - span.start()).unwrap_or_default()
     }
 }
 
@@ -522,12 +516,14 @@ fn move_body(event: &mut Event, buffer: &mut [u8], end: usize, table: &mut [Fiel
     }
 }
 
-#[cold]
-fn unescaped_key(key: Text, bytes: &[u8]) -> Key {
-    // Longer than any name that matters.
-    let mut name = [0; 24];
-    let length = key.unescaped(bytes, &mut name).unwrap_or(0);
-    Key::named(name.get(..length).unwrap_or_default())
+/// What a name stands for; nothing if it is longer than any that matters.
+#[inline]
+fn unescaped<'n>(name: Text, bytes: &'n [u8], memory: &'n mut [u8; LONGEST_NAME]) -> &'n [u8] {
+    if !name.escaped {
+        return name.span.of(bytes);
+    }
+    let length = name.unescaped(bytes, memory).unwrap_or(0);
+    memory.get(..length).unwrap_or_default()
 }
 
 /// A string that is left as it is; none if it is no string.
@@ -569,3 +565,6 @@ fn is_method(method: &[u8]) -> bool {
 fn is_function_url(domain: &[u8]) -> bool {
     memchr::memchr(b'.', domain).and_then(|dot| domain.get(dot..)).is_some_and(|rest| rest.starts_with(b".lambda-url."))
 }
+
+/// Longer than any name in `requestContext` that matters.
+const LONGEST_NAME: usize = 24;

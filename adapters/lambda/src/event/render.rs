@@ -53,12 +53,16 @@ impl<'o> Renderer<'o> {
             writer.at = start;
             fields(writer, lines, overview.repeated, form)?;
         }
-        if form == Form::Joined {
+        match form {
             // Always: an emulator asks for it.
-            writer.put(b",\"cookies\":")?;
-            cookies(writer, if overview.set_cookie { lines } else { b"" })?;
+            Form::Joined if overview.set_cookie => {
+                writer.put(b",\"cookies\":")?;
+                cookies(writer, lines)?;
+                writer.put(b",\"body\":\"")?;
+            }
+            Form::Joined => writer.put(b",\"cookies\":[],\"body\":\"")?,
+            _ => writer.put(b",\"body\":\"")?,
         }
-        writer.put(b",\"body\":\"")?;
         self.body = writer.at;
         self.is_text = overview.is_text();
         Ok(())
@@ -74,6 +78,9 @@ impl<'o> Renderer<'o> {
             // Up to its first character that isn't simply itself there is nothing to escape, nor to check.
             let (plain, behind) = rest.split_at_checked(plain(rest)).unwrap_or_default();
             self.writer.put(plain)?;
+            if behind.is_empty() {
+                return Ok(());
+            }
             rest = behind;
         }
         // A character that began in the piece before.

@@ -8,24 +8,24 @@ use self::words::{letter_bits, plain_bits};
 /// The number of bytes before the first that is not simply itself: a quote, a backslash, a control character, one beyond ASCII.
 #[inline(always)]
 pub(super) fn plain(bytes: &[u8]) -> usize {
-    match behind_plain(bytes) {
-        Some((length, _)) => length,
-        None => plain_to_end(bytes),
+    match plain_blocks(bytes) {
+        Ok(length) => length,
+        Err(passed) => passed + plain_part(bytes.get(passed..).unwrap_or_default()),
     }
 }
 
-/// The number of bytes that are simply themselves, and what is behind them; `None` if no sixteen bytes are left there.
+/// The same as long as there are whole blocks; an error after the last one, with the length of them all.
 #[inline(always)]
-pub(super) fn behind_plain(bytes: &[u8]) -> Option<(usize, &[u8])> {
+pub(super) fn plain_blocks(bytes: &[u8]) -> Result<usize, usize> {
     let (mut rest, mut passed) = (bytes, 0);
     while let Some((block, behind)) = rest.split_first_chunk() {
         let length = plain_of(block);
         if length < BLOCK {
-            return Some((passed + length, rest.get(length..).unwrap_or_default()));
+            return Ok(passed + length);
         }
         (rest, passed) = (behind, passed + BLOCK);
     }
-    None
+    Err(passed)
 }
 
 /// One bit for each byte of a window that is not simply itself, the first one's lowest.
@@ -52,21 +52,37 @@ fn plain_of(block: &[u8; BLOCK]) -> usize {
     (!plain_bits(block)).trailing_zeros() as usize
 }
 
-/// [`plain`] where the last bytes are no whole block.
+/// [`plain`] of less than a block.
 #[inline(never)]
-fn plain_to_end(bytes: &[u8]) -> usize {
-    let whole = bytes.len() / BLOCK * BLOCK;
-    let blocks = bytes.as_chunks().0.iter();
-    let passed = blocks.map(plain_of).take_while(|length| *length == BLOCK).count() * BLOCK;
-    if passed < whole {
-        return passed;
+fn plain_part(bytes: &[u8]) -> usize {
+    let plain = |word: &[u8; 8]| not_plain(u64::from_le_bytes(*word)).trailing_zeros() as usize / 8;
+    let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) else {
+        return bytes.iter().take_while(|byte| is_plain(**byte)).count();
+    };
+    match plain(first) {
+        // The last word begins within the first.
+        8 => bytes.len() - 8 + plain(last),
+        length => length,
     }
-    // The zeros behind it are not plain.
-    let mut block = [0; BLOCK];
-    if let (Some(rest), Some(place)) = (bytes.get(whole..), block.get_mut(..bytes.len() - whole)) {
-        place.copy_from_slice(rest);
+}
+
+/// The number of digits at the beginning.
+#[inline]
+pub(super) fn digits(bytes: &[u8]) -> usize {
+    let mut rest = bytes;
+    // Only digits have a 3 in front both as they are and with 6 more.
+    let high = |word: u64| word & (ONES * 0xf0) == ONES * 0x30;
+    while let Some((eight, behind)) = rest.split_first_chunk()
+        && let word = u64::from_le_bytes(*eight)
+        && high(word)
+        && high(word.wrapping_add(ONES * 6))
+    {
+        rest = behind;
     }
-    whole + plain_of(&block)
+    while let [b'0'..=b'9', behind @ ..] = rest {
+        rest = behind;
+    }
+    bytes.len() - rest.len()
 }
 
 /// Moves plain characters from `at` to `end`, which is before it. Gives both, after them.
@@ -225,7 +241,19 @@ mod tests {
     use super::block;
     #[cfg(not(target_arch = "x86_64"))]
     use super::words as block;
-    use super::{BLOCK, is_plain, words};
+    use super::{BLOCK, is_plain, plain, words};
+
+    #[test]
+    fn less_than_a_block_is_looked_at_like_one() {
+        for (length, at, byte) in (0..BLOCK)
+            .flat_map(|length| (0..length).flat_map(move |at| (0..=u8::MAX).map(move |byte| (length, at, byte))))
+        {
+            let mut bytes = [b'a'; BLOCK];
+            bytes.iter_mut().skip(at).take(1).for_each(|place| *place = byte);
+            let expected = if is_plain(byte) { length } else { at };
+            assert_eq!(plain(bytes.get(..length).unwrap_or_default()), expected, "{byte:#x} at {at} of {length}");
+        }
+    }
 
     /// Every byte at every place, among bytes of each kind.
     #[test]
