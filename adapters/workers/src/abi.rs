@@ -183,10 +183,13 @@ pub(crate) fn panic(file: &str, line: u32) -> ! {
     unsafe { imports::panic(file.as_ptr(), file.len(), line) };
     #[cfg(target_arch = "wasm32")]
     core::arch::wasm32::unreachable();
-    #[cfg(not(target_arch = "wasm32"))]
+    #[cfg(all(not(target_arch = "wasm32"), not(test)))]
     loop {
         core::hint::spin_loop();
     }
+    // What traps there unwinds here, into the test.
+    #[cfg(all(not(target_arch = "wasm32"), test))]
+    std::panic::resume_unwind(std::boxed::Box::new("the instance has ended"))
 }
 
 /// Some bytes that a host call is given.
@@ -448,7 +451,7 @@ mod imports {
 }
 
 /// A host that can do nothing, so that handlers compile and are tested on any machine.
-#[cfg(not(target_arch = "wasm32"))]
+#[cfg(not(any(target_arch = "wasm32", test)))]
 mod imports {
     use super::Part;
 
@@ -508,4 +511,77 @@ mod imports {
 
     /// ENOSYS
     const NONE: i32 = -38;
+}
+
+/// A host that does what this crate's own tests say: `double.rs`, which is given the ranges as slices.
+#[cfg(all(test, not(target_arch = "wasm32")))]
+mod imports {
+    use core::slice;
+    use std::vec::Vec;
+
+    use super::Part;
+    use crate::double::{Host, with};
+
+    /// SAFETY, for all of these: the functions above lend each range for the call, and a slice lives no longer.
+    macro_rules! slices {
+        ($(fn $name:ident($($number:ident: $kind:ty,)* [$($from:ident, $size:ident)?] [$($place:ident, $room:ident)?]
+            $($more:ident: $more_kind:ty),*) $(-> $result:ty)?;)*) => {$(
+            pub(super) unsafe fn $name($($number: $kind,)* $($from: *const u8, $size: usize,)? $($place: *mut u8, $room: usize,)?
+                $($more: $more_kind),*) $(-> $result)? {
+                // SAFETY: as said above.
+                with(|host| unsafe {
+                    host.$name($($number,)* $(slice::from_raw_parts($from, $size),)?
+                        $(slice::from_raw_parts_mut($place, $room),)? $($more),*)
+                })
+            }
+        )*};
+    }
+
+    slices! {
+        fn head([] [place, size]) -> i32;
+        fn class([] [place, size]) -> i32;
+        fn field(handle: u32, [name, length] [place, size]) -> i32;
+        fn fields([] [place, size]) -> i32;
+        fn read(handle: u32, [] [place, size]) -> i32;
+        fn respond(status: u32, [lines, length] [] body: f64, passed: u32) -> i32;
+        fn write([bytes, length] [] last: u32) -> i32;
+        fn deadline(millis: f64, [lines, length] []) -> i32;
+        fn take(handle: u32, [] [place, size]) -> i32;
+        fn next(handle: u32, [] [place, size]) -> i32;
+        fn random([] [place, size]) -> i32;
+        fn log(level: u32, [text, length] []);
+        fn panic_text([text, length] []);
+        fn panic([file, length] [] line: u32);
+    }
+
+    pub(super) unsafe fn fail(status: u32, message: *const u8, size: usize, lines: *const u8, length: usize) -> i32 {
+        // SAFETY: as said above.
+        let (message, lines) = unsafe { (slice::from_raw_parts(message, size), slice::from_raw_parts(lines, length)) };
+        with(|host| host.fail(status, message, lines))
+    }
+    pub(super) unsafe fn call(operation: u32, parts: *const Part<'_>, count: usize) -> i32 {
+        // SAFETY: as said above, for the table and for what it points to.
+        let parts: Vec<&[u8]> = unsafe {
+            slice::from_raw_parts(parts, count)
+                .iter()
+                .map(|part| slice::from_raw_parts(part.address, part.length))
+                .collect()
+        };
+        with(|host| host.call(operation, &parts))
+    }
+    pub(super) fn body_length() -> f64 {
+        with(|host| host.length)
+    }
+    pub(super) fn poll(handle: u32) -> f64 {
+        with(|host| host.poll(handle))
+    }
+    pub(super) fn close(handle: u32) {
+        with(|host| host.close(handle));
+    }
+    pub(super) fn now() -> f64 {
+        with(|host| host.now)
+    }
+    pub(super) fn panic_char(code: u32) {
+        with(|host: &mut Host| host.panic_text(&[code as u8]));
+    }
 }

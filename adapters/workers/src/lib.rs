@@ -36,6 +36,8 @@ extern crate std;
 
 mod abi;
 mod call;
+#[cfg(test)]
+mod double;
 mod error;
 mod events;
 mod export;
@@ -45,6 +47,8 @@ mod kv;
 mod object;
 mod platform;
 mod r2;
+#[cfg(test)]
+mod tests;
 mod value;
 
 pub use crate::{
