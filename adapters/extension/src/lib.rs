@@ -39,6 +39,7 @@ mod protocol;
 mod service;
 mod settings;
 mod shared;
+mod sync;
 mod telemetry;
 
 pub use crate::extension::Extension;

@@ -1,14 +1,14 @@
 //! What the two threads share: the one that follows the platform's events, and the one that serves.
 
 use std::{
-    sync::{
-        Condvar, Mutex, MutexGuard, PoisonError,
-        atomic::{AtomicBool, AtomicU64, Ordering::Relaxed},
-    },
+    sync::{PoisonError, atomic::Ordering::Relaxed},
     time::{Duration, Instant},
 };
 
-use crate::collect::Collector;
+use crate::{
+    collect::Collector,
+    sync::{AtomicBool, AtomicU64, Condvar, Mutex, MutexGuard},
+};
 
 /// All that is shared. An invocation touches one counter of it, and takes no lock.
 #[derive(Debug)]

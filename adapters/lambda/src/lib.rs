@@ -77,6 +77,7 @@ mod runtime;
 #[cfg(feature = "signals")]
 mod signals;
 mod stream;
+mod sync;
 mod text;
 mod timer;
 mod wait;

@@ -3,11 +3,12 @@
 use std::{
     cell::Cell,
     pin::pin,
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    sync::{Arc, PoisonError},
     task::{Context, Poll, Wake, Waker},
-    thread,
     time::Instant,
 };
+
+use crate::sync::{Condvar, Mutex, MutexGuard, thread};
 
 /// Something that wakes a future at a certain time. A handler that never waits never needs it.
 pub(crate) trait Timer {

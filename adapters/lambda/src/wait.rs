@@ -3,15 +3,15 @@
 use std::{
     cell::{Cell, RefCell},
     future::poll_fn,
-    net::{Shutdown, TcpStream},
-    sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError},
+    net::Shutdown,
+    sync::{Arc, PoisonError},
     task::{Poll, Waker},
-    thread,
     time::{Duration, Instant},
 };
 
 use crate::{
     link::Link,
+    sync::{Condvar, Mutex, MutexGuard, TcpStream, thread},
     timer::{Alarm, Parking, Timer},
 };
 

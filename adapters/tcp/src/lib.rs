@@ -61,6 +61,7 @@ mod shutdown;
 mod signals;
 mod sleep;
 mod slots;
+mod sync;
 mod timers;
 #[cfg(any(feature = "tls", feature = "tls-aws-lc"))]
 mod tls;

@@ -1,11 +1,11 @@
 //! Asking a server to shut down, from anywhere.
 
-use std::sync::{
-    Arc, Mutex, PoisonError,
-    atomic::{AtomicBool, Ordering},
-};
+use std::sync::{Arc, PoisonError, atomic::Ordering};
 
-use crate::wake::Alarm;
+use crate::{
+    sync::{AtomicBool, Mutex},
+    wake::Alarm,
+};
 
 /// The one thing that workers share: whether to shut down, and how to wake each other for it.
 #[derive(Default)]

@@ -2,12 +2,11 @@
 
 use std::{
     io,
-    sync::{
-        Arc,
-        atomic::{AtomicBool, AtomicU64, Ordering::SeqCst},
-    },
+    sync::{Arc, atomic::Ordering::SeqCst},
     task::{Wake, Waker},
 };
+
+use crate::sync::{AtomicBool, AtomicU64, Bell};
 
 /// What other threads may touch of a worker: which slots are to be polled, and the means to end its sleep.
 ///
@@ -19,11 +18,11 @@ pub(crate) struct Alarm {
     any: AtomicBool,
     /// The worker is not asleep and will look at `any` before it sleeps: waking it needs no system call.
     awake: AtomicBool,
-    poll: mio::Waker,
+    poll: Bell,
 }
 
 impl Alarm {
-    pub(crate) fn new(poll: mio::Waker, slots: usize) -> Self {
+    pub(crate) fn new(poll: Bell, slots: usize) -> Self {
         Self {
             slots: (0..slots.div_ceil(64)).map(|_| AtomicU64::new(0)).collect(),
             any: AtomicBool::new(false),
