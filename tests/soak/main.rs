@@ -12,6 +12,7 @@ use std::{
 };
 
 use midge_tests::server::Server;
+use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{honest::Honest, hostile::ATTACKS};
 
@@ -73,8 +74,12 @@ fn a_mixed_load_finds_no_wrong_answer_and_takes_no_memory() {
         most >> 10,
         last >> 10
     );
-    assert!(last <= warm + SLACK, "the server's memory grew from {warm} to {last} bytes");
-    assert!(server.child().try_wait().unwrap().is_none(), "the server ended");
+    // Under another program, the memory is that one's.
+    if std::env::var_os("MIDGE_UNDER").is_none() {
+        assert!(last <= warm + SLACK, "the server's memory grew from {warm} to {last} bytes");
+    }
+    kill_process(Pid::from_child(server.child()), Signal::TERM).unwrap();
+    assert!(server.child().wait().unwrap().success(), "the server ends in good order");
 }
 
 /// Bytes that the process has for itself: what it has written to.

@@ -41,7 +41,8 @@ impl Server {
     }
 
     /// The command that runs the example called `name`, without arguments, for a test that needs another environment,
-    /// other limits or the program's stderr.
+    /// other limits or the program's stderr. With `MIDGE_UNDER` in the environment it runs under what that names, as
+    /// `valgrind --quiet`.
     ///
     /// # Errors
     ///
@@ -52,7 +53,16 @@ impl Server {
             let what = format!("example `{name}` isn't built: run `cargo build --workspace --examples` first");
             return Err(io::Error::new(io::ErrorKind::NotFound, what));
         }
-        let mut command = Command::new(path);
+        let under = std::env::var("MIDGE_UNDER").unwrap_or_default();
+        let mut words = under.split_whitespace();
+        let mut command = match words.next() {
+            None => Command::new(path),
+            Some(tool) => {
+                let mut command = Command::new(tool);
+                command.args(words).arg(path);
+                command
+            }
+        };
         for variable in ["HOST", "PORT", "AWS_LAMBDA_HTTP_ENDPOINT"] {
             command.env_remove(variable);
         }
