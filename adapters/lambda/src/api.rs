@@ -88,6 +88,9 @@ impl Api {
 
     /// Writes a head into the end of `place`, right before its body, and gives where it begins. `None` if it doesn't fit.
     pub(crate) fn post_before(&self, post: &Post<'_>, place: &mut [u8]) -> Option<usize> {
+        if let Post { what: What::Response(id), invocation_id: None, length: Some(length) } = *post {
+            return self.answer_before(id, length, place);
+        }
         let mut head = Text::new(place);
         self.write(post, &mut head);
         if head.is_cut() {
@@ -99,15 +102,20 @@ impl Api {
         Some(start)
     }
 
+    /// The head of most answers, whose parts are all known.
+    fn answer_before(&self, id: &str, length: usize, place: &mut [u8]) -> Option<usize> {
+        let mut digits = [0; 20];
+        let mut number = Text::new(&mut digits);
+        number.push_number(length);
+        let part = |range: &Range<usize>| self.text.get(range.clone()).unwrap_or_default();
+        let parts = [part(&self.before_id), id.as_bytes(), part(&self.behind_id), number.as_bytes(), b"\r\n\r\n"];
+        let start = place.len().checked_sub(parts.iter().map(|part| part.len()).sum())?;
+        let mut head = Text::new(place.get_mut(start..)?);
+        parts.iter().for_each(|part| head.push(part));
+        Some(start)
+    }
+
     fn write(&self, post: &Post<'_>, head: &mut Text<'_>) {
-        if let Post { what: What::Response(id), invocation_id: None, length: Some(length) } = *post {
-            head.push(self.text.get(self.before_id.clone()).unwrap_or_default());
-            head.push(id.as_bytes());
-            head.push(self.text.get(self.behind_id.clone()).unwrap_or_default());
-            head.push_number(length);
-            head.push(b"\r\n\r\n");
-            return;
-        }
         head.push(self.text.get(self.post.clone()).unwrap_or_default());
         let kind = match post.what {
             What::Response(id) => {

@@ -201,21 +201,25 @@ impl Facts {
 
 /// `1*DIGIT`, and nothing else: no sign, no blank, no list.
 fn content_length(value: &[u8]) -> ContentLength {
-    let (mut bytes, mut fits) = (0_u64, true);
+    if value.is_empty() {
+        return ContentLength::Invalid;
+    }
+    let mut bytes = 0_u64;
     for byte in value {
         if !byte.is_ascii_digit() {
             return if value.contains(&b',') { ContentLength::Repeated } else { ContentLength::Invalid };
         }
-        match bytes.checked_mul(10).and_then(|tens| tens.checked_add(u64::from(byte - b'0'))) {
-            Some(next) => bytes = next,
-            None => fits = false,
-        }
+        bytes = bytes.wrapping_mul(10).wrapping_add(u64::from(byte - b'0'));
     }
-    match value {
-        [] => ContentLength::Invalid,
-        _ if !fits => ContentLength::Overflow,
-        _ => ContentLength::Bytes(bytes),
-    }
+    // As many digits as always fit; more of them are counted again.
+    if value.len() <= 19 { ContentLength::Bytes(bytes) } else { long_content_length(value) }
+}
+
+/// [`content_length`] of digits of which there are many.
+#[cold]
+fn long_content_length(digits: &[u8]) -> ContentLength {
+    let next = |bytes: u64, digit: &u8| bytes.checked_mul(10)?.checked_add(u64::from(digit.wrapping_sub(b'0')));
+    digits.iter().try_fold(0, next).map_or(ContentLength::Overflow, ContentLength::Bytes)
 }
 
 fn transfer_encoding(value: &[u8]) -> TransferEncoding {

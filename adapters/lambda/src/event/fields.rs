@@ -165,24 +165,31 @@ pub(super) fn cookies(json: &mut Json<'_>) -> Result<Option<Span>, Stop> {
         return Err(json.wrong_type("cookies"));
     }
     json.open()?;
-    let mut joined: Option<Span> = None;
-    let mut first = true;
-    while json.item(&mut first)? {
-        if json.peek()? != b'"' {
-            return Err(json.wrong_type("cookies"));
-        }
-        let text = json.string::<true>()?;
-        let cookie = field_value(json, text)?;
-        joined = Some(match joined {
-            None => cookie,
-            // What stands between two strings is longer than what is put there.
-            Some(joined) => {
-                let end = json.overwrite(joined.end(), b"; ");
-                Span::new(joined.start(), json.shift(cookie, end))
+    // All that were read so far, as one.
+    let mut joined = Span::EMPTY;
+    let (mut any, mut first) = (false, true);
+    loop {
+        let cookie = match json.plain_item(&mut first) {
+            Some(span) => span_of_value(json, span),
+            None if json.item(&mut first)? => {
+                if json.peek()? != b'"' {
+                    return Err(json.wrong_type("cookies"));
+                }
+                let text = json.string::<true>()?;
+                field_value(json, text)?
             }
-        });
+            None => break,
+        };
+        if any {
+            // What stands between two strings is longer than what is put there.
+            let end = json.overwrite(joined.end(), b"; ");
+            let end = json.shift(cookie, end);
+            joined = Span::with_length(joined.start(), end - joined.start());
+        } else {
+            (joined, any) = (cookie, true);
+        }
     }
-    Ok(joined)
+    Ok(any.then_some(joined))
 }
 
 /// Looks for a DEL in cookies and in fields: JSON's strings may have one as it is, but no field's value (RFC 9110, section 5.5).
@@ -235,19 +242,20 @@ pub(super) fn parameters(json: &mut Json<'_>, member: &'static str) -> Result<Op
     let start = json.at();
     let (mut any, mut first) = (false, true);
     loop {
-        let mut ends = [Span::EMPTY; 16];
+        // Where names and values end.
+        let mut ends = [[0_u32; 2]; 16];
         let mut places = ends.iter_mut();
         let name = json.members::<true>(&mut first, |member| match places.next() {
             Some(place) => {
-                *place = Span::new(member.name_span().end(), member.value_span().end());
+                *place = member.ends();
                 true
             }
             None => false,
         })?;
         let count = 16 - places.len();
-        for span in ends.iter().take(count) {
-            json.mark(span.start());
-            json.mark(span.end());
+        for [name, value] in ends.iter().take(count) {
+            json.mark(*name as usize);
+            json.mark(*value as usize);
             any = true;
         }
         let Some(name) = name else { break };
@@ -313,10 +321,16 @@ fn field_value(json: &mut Json<'_>, text: Text) -> Result<Span, Stop> {
     if text.control && text.span.of(json.bytes()).iter().any(|byte| byte.is_ascii_control() && *byte != b'\t') {
         return Err(json.field_error(text.span));
     }
-    if let [..=b' ', ..] | [.., ..=b' '] = text.span.of(json.bytes()) {
-        return Ok(trimmed(json.bytes(), text.span));
+    Ok(span_of_value(json, text.span))
+}
+
+/// A value without the blanks around it.
+#[inline(always)]
+fn span_of_value(json: &Json<'_>, span: Span) -> Span {
+    match span.of(json.bytes()) {
+        [..=b' ', ..] | [.., ..=b' '] => trimmed(json.bytes(), span),
+        _ => span,
     }
-    Ok(text.span)
 }
 
 #[inline(never)]

@@ -5,6 +5,7 @@ use midge::Span;
 use super::{
     error::EventError,
     scan::{WINDOW, Window, begins_with_letters, digits, plain, plain_blocks, put, shift_plain, special},
+    unescape::{simple_escape, unicode_escape},
 };
 
 /// How many arrays and objects may stand within each other.
@@ -59,6 +60,13 @@ impl<'b> Member<'b> {
     #[inline(always)]
     pub(crate) const fn edges(&self) -> [u8; 2] {
         self.edges
+    }
+
+    /// Where the name and the value end.
+    #[inline(always)]
+    pub(crate) const fn ends(&self) -> [u32; 2] {
+        // As in a span: no document is as long as what doesn't fit.
+        [(self.at + self.name_length) as u32, (self.at + self.end) as u32]
     }
 
     #[inline(always)]
@@ -248,6 +256,19 @@ impl<'b> Json<'b> {
         self.next(first, b']')
     }
 
+    /// Passes an array's next value if it is a string of plain characters, and no blank before it; gives that.
+    #[inline]
+    pub(crate) fn plain_item(&mut self, first: &mut bool) -> Option<Span> {
+        let rest = self.bytes.get(self.at..)?;
+        let text = if *first { rest.strip_prefix(b"\"")? } else { rest.strip_prefix(b",\"")? };
+        let (start, length) = (self.bytes.len() - text.len(), plain(text));
+        if text.get(length) != Some(&b'"') {
+            return None;
+        }
+        (self.at, *first) = (start + length + 1, false);
+        Some(Span::with_length(start, length))
+    }
+
     #[inline]
     fn next(&mut self, first: &mut bool, close: u8) -> Result<bool, Stop> {
         let byte = self.peek()?;
@@ -320,25 +341,30 @@ impl<'b> Json<'b> {
 
     /// Passes a number, `true`, `false` or `null`.
     pub(crate) fn scalar(&mut self) -> Result<(), Stop> {
-        let word: &[u8] = match self.peek()? {
-            b't' => b"true",
-            b'f' => b"false",
-            b'n' => b"null",
-            b'-' | b'0'..=b'9' => return self.number(),
-            _ => return Err(self.syntax()),
-        };
-        if self.bytes.get(self.at..).is_some_and(|rest| rest.starts_with(word)) {
-            self.at += word.len();
+        match self.peek()? {
+            b't' => self.word(b"true"),
+            b'f' => self.word(b"false"),
+            b'n' => self.word(b"null"),
+            b'-' | b'0'..=b'9' => self.number(),
+            _ => Err(self.syntax()),
+        }
+    }
+
+    #[inline]
+    fn word<const N: usize>(&mut self, word: &[u8; N]) -> Result<(), Stop> {
+        if self.bytes.get(self.at..).and_then(|rest| rest.first_chunk()) == Some(word) {
+            self.at += N;
             return Ok(());
         }
-        for expected in word {
-            match self.bytes.get(self.at) {
-                Some(byte) if byte == expected => self.at += 1,
-                Some(_) => return Err(self.syntax()),
-                None => return Err(self.truncated()),
-            }
-        }
-        Ok(())
+        Err(self.other_word(word))
+    }
+
+    #[cold]
+    fn other_word(&mut self, word: &[u8]) -> Stop {
+        let rest = self.bytes.get(self.at..).unwrap_or_default();
+        let same = rest.iter().zip(word).take_while(|(byte, expected)| byte == expected).count();
+        self.at += same;
+        if same == rest.len() { self.truncated() } else { self.syntax() }
     }
 
     fn number(&mut self) -> Result<(), Stop> {
@@ -576,75 +602,6 @@ const fn three([first, second, third]: &[u8; 3]) -> u32 {
 /// The bytes that [`two`] and [`three`] have.
 const TWO: u32 = 0xffff;
 const THREE: u32 = 0xff_ffff;
-
-/// What is wrong with an escape, before it is known where it stands.
-enum Fault {
-    Escape,
-    Surrogate,
-    Truncated,
-}
-
-impl Fault {
-    #[cold]
-    const fn at(self, at: usize) -> EventError {
-        match self {
-            Self::Escape => EventError::Escape { at },
-            Self::Surrogate => EventError::Surrogate { at },
-            Self::Truncated => EventError::Truncated,
-        }
-    }
-}
-
-/// What the letter stands for behind a backslash; 0 if it isn't that simple.
-#[inline]
-const fn simple_escape(letter: u8) -> u8 {
-    match letter {
-        b'"' | b'\\' | b'/' => letter,
-        b'b' => 0x8,
-        b'f' => 0xc,
-        b'n' => b'\n',
-        b'r' => b'\r',
-        b't' => b'\t',
-        _ => 0,
-    }
-}
-
-/// The character that the `\u` at the beginning of `rest` stands for, and the length of that.
-fn unicode_escape(rest: &[u8]) -> Result<(char, usize), Fault> {
-    match rest.get(1) {
-        Some(b'u') => {}
-        Some(_) => return Err(Fault::Escape),
-        None => return Err(Fault::Truncated),
-    }
-    let high = unit(rest)?;
-    if let Some(character) = char::from_u32(high) {
-        return Ok((character, 6));
-    }
-    // A surrogate: the first half, and right behind it the second.
-    match rest.get(6..8) {
-        Some(b"\\u") if high < 0xdc00 => {}
-        Some(_) => return Err(Fault::Surrogate),
-        None if high < 0xdc00 && rest.get(6).is_none_or(|byte| *byte == b'\\') => return Err(Fault::Truncated),
-        None => return Err(Fault::Surrogate),
-    }
-    let low = unit(rest.get(6..).unwrap_or_default())?;
-    if !(0xdc00..0xe000).contains(&low) {
-        return Err(Fault::Surrogate);
-    }
-    let scalar = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-    char::from_u32(scalar).map(|character| (character, 12)).ok_or(Fault::Surrogate)
-}
-
-/// The four hexadecimal digits of a `\u`.
-fn unit(rest: &[u8]) -> Result<u32, Fault> {
-    let digits = rest.get(2..).unwrap_or_default();
-    let mut value = 0;
-    for index in 0..4 {
-        let digit = digits.get(index).ok_or(Fault::Truncated)?;
-        value = value << 4 | char::from(*digit).to_digit(16).ok_or(Fault::Escape)?;
-    }
-    Ok(value)
-}
 
 /// What [`Json::mark_end`] writes: a byte that UTF-8 doesn't have.
 pub(super) const END: u8 = 0xff;

@@ -35,6 +35,7 @@ mod read;
 mod render;
 mod scan;
 mod target;
+mod unescape;
 
 use core::net::SocketAddr;
 
