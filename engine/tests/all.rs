@@ -54,6 +54,8 @@ mod sixty;
 mod space;
 #[path = "splits.rs"]
 mod splits;
+#[path = "texts.rs"]
+mod texts;
 #[path = "trace.rs"]
 mod trace;
 #[path = "wire.rs"]
