@@ -22,6 +22,7 @@ use crate::{
         state::{Deadline, Event, State},
         trailers,
     },
+    shift::shift,
     slot::Slot,
     time::{Clock, Instant},
 };
@@ -72,6 +73,12 @@ enum Tried {
     Not,
     Once,
     Line,
+}
+
+impl Connection<'_, '_> {
+    /// Bytes of a connection's state while it has a slot: 56 where addresses have 64 bits and 40 where they have 32. A connection
+    /// that waits for its next request has none.
+    pub const SIZE: usize = size_of::<Self>();
 }
 
 impl<'c, 'm> Connection<'c, 'm> {
@@ -179,7 +186,7 @@ impl<'c, 'm> Connection<'c, 'm> {
         if self.slot.state.input.start == self.slot.state.input.end {
             (self.slot.state.input.start, self.slot.state.input.end, self.slot.state.input.scanned) = (0, 0, 0);
         } else if self.slot.state.input.end == self.slot.input.len() {
-            self.slot.input.copy_within(self.slot.state.input.start..self.slot.state.input.end, 0);
+            shift(self.slot.input, self.slot.state.input.start, self.slot.state.input.end, 0);
             (self.slot.state.input.start, self.slot.state.input.end) =
                 (0, self.slot.state.input.end - self.slot.state.input.start);
         }
@@ -218,7 +225,7 @@ impl<'c, 'm> Connection<'c, 'm> {
         let (bytes, fields, behind): (&[u8], &[Field], _) = if parts.reads_on {
             if input.start > 0 {
                 // A body has all the room behind its head, wherever in a pipeline that happened to come in.
-                slot.input.copy_within(input.start..input.end, 0);
+                shift(slot.input, input.start, input.end, 0);
                 (input.start, input.end) = (0, input.end - input.start);
             }
             // What was read of the head is there. Were it not so, the request would be empty.

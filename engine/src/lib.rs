@@ -33,10 +33,10 @@
 //! All are off by default.
 //!
 //! - `std`: lets the parsers below find out at run time which vector instructions the processor has.
-//! - `arena`: [`Request::arena`], scratch memory for handlers (needs an allocator at start).
+//! - `arena`: `Request::arena`, scratch memory for handlers (needs an allocator at start).
 //! - `http`: conversions to and from the `http` crate's types (brings the standard library, and they allocate).
 //! - `json`: JSON bodies through serde, without an allocator.
-//! - `log`: [`around::AccessLog`], through the `log` crate.
+//! - `log`: `around::AccessLog`, through the `log` crate.
 //! - `pool`: `SlotPool`, slots of fixed size without an allocator, on heapless.
 
 #![no_std]
@@ -53,6 +53,7 @@ mod percent;
 mod pool;
 mod router;
 mod serve;
+mod shift;
 mod slot;
 pub mod testing;
 mod time;

@@ -20,6 +20,26 @@ pub struct Slot<'m> {
     pub(crate) state: ExchangeState,
 }
 
+impl Slot<'_> {
+    /// Bytes of a slot beside the memory that it is given: 1,720 where addresses have 64 bits and 1,528 where they have 32; the feature
+    /// `arena` adds a few words.
+    ///
+    /// What serving takes in all, with buffers of the sizes that a program chose:
+    ///
+    /// ```
+    /// use midge::{Connection, Exchange, Field, Slot};
+    ///
+    /// const INPUT: usize = 4_096;
+    /// const OUTPUT: usize = 4_096;
+    /// const FIELDS: usize = 24;
+    /// const EACH: usize = Slot::SIZE + INPUT + OUTPUT + FIELDS * size_of::<Field>() + Connection::SIZE + Exchange::SIZE;
+    /// assert!(EACH < 10_752);
+    /// ```
+    ///
+    /// The last two are in the future that [`serve`](crate::serve) gives, beside the handler's own.
+    pub const SIZE: usize = size_of::<Self>();
+}
+
 impl<'m> Slot<'m> {
     /// A slot of this memory.
     ///

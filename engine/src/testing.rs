@@ -19,6 +19,7 @@ use crate::{
         limits::Limits,
     },
     serve::{Watch, serve},
+    shift::shift,
     slot::Slot,
     time::ManualClock,
 };
@@ -181,7 +182,7 @@ fn read_body(framing: AnswerFraming, behind: &mut [u8]) -> Option<(&[u8], &[u8])
     loop {
         match body.step(behind.get(at..)?, &Limits::DEFAULT).ok()? {
             AnswerPiece::Data { start, len } => {
-                behind.copy_within(at + start..at + start + len, decoded);
+                shift(behind, at + start, at + start + len, decoded);
                 decoded += len;
                 at += start + len;
             }

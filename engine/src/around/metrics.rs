@@ -211,12 +211,12 @@ impl fmt::Display for Seconds {
         let (seconds, mut micros) = (self.0 / 1_000_000, self.0 % 1_000_000);
         write!(f, "{seconds}")?;
         if micros > 0 {
-            let mut width = 6;
-            while micros % 10 == 0 {
-                micros /= 10;
-                width -= 1;
+            f.write_str(".")?;
+            // Digit by digit, up to the last that isn't 0.
+            while micros > 0 {
+                f.write_char(char::from(b'0' + (micros / 100_000) as u8))?;
+                micros = micros % 100_000 * 10;
             }
-            write!(f, ".{micros:0width$}")?;
         }
         Ok(())
     }

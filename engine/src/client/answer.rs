@@ -2,11 +2,14 @@
 
 use core::fmt;
 
-use crate::http1::{
-    answer::{AnswerBody, AnswerError, AnswerFraming, AnswerHead, AnswerPiece, Outline},
-    fields::{self, Field},
-    limits::Limits,
-    reject::Reject,
+use crate::{
+    http1::{
+        answer::{AnswerBody, AnswerError, AnswerFraming, AnswerHead, AnswerPiece, Outline},
+        fields::{self, Field},
+        limits::Limits,
+        reject::Reject,
+    },
+    shift::shift,
 };
 
 /// Reads an answer's head. Interim answers before it are passed over.
@@ -59,7 +62,7 @@ impl<'b> AnswerReader<'b> {
     #[inline]
     pub fn space(&mut self) -> &mut [u8] {
         if self.start > 0 && self.head.is_none() {
-            self.buffer.copy_within(self.start..self.filled, 0);
+            shift(self.buffer, self.start, self.filled, 0);
             self.filled -= self.start;
             (self.start, self.scanned) = (0, 0);
         }
@@ -271,7 +274,7 @@ impl<'b> AnswerContent<'b> {
         let count = (end - start).min(most);
         // It moves forwards, if at all, and never into what wasn't looked at yet.
         if start != self.kept {
-            self.buffer.copy_within(start..start + count, self.kept);
+            shift(self.buffer, start, start + count, self.kept);
         }
         self.kept += count;
         self.data = (self.at, self.at);
@@ -306,7 +309,7 @@ impl<'b> AnswerContent<'b> {
         if self.at == self.filled {
             (self.at, self.filled) = (self.kept, self.kept);
         } else if self.at > self.kept {
-            self.buffer.copy_within(self.at..self.filled, self.kept);
+            shift(self.buffer, self.at, self.filled, self.kept);
             self.filled -= self.at - self.kept;
             self.at = self.kept;
         }

@@ -5,6 +5,7 @@ use core::fmt;
 use crate::{
     exchange::{Request, failure::Failure},
     percent::{PercentEncoded, PercentError},
+    shift::shift,
 };
 
 /// The pairs of a form (`application/x-www-form-urlencoded`, WHATWG URL standard, section 5.1), decoded in the memory that they came in.
@@ -114,7 +115,7 @@ impl<'x> Request<'x> {
 fn decode_within(body: &mut [u8], from: usize, to: usize, at: usize) -> Result<usize, PercentError> {
     let (mut read, mut written) = (from, at);
     if memchr::memchr2(b'%', b'+', body.get(from..to).unwrap_or_default()).is_none() {
-        body.copy_within(from..to, at);
+        shift(body, from, to, at);
         (read, written) = (to, at + to - from);
     }
     while read < to {

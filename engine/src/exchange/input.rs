@@ -2,15 +2,16 @@
 
 use core::mem;
 
-use crate::http1::{
-    decode::{Decoder, Piece},
-    fields::{Field, Fields},
-    limits::Limits,
-    reject::Reject,
-    trailers,
+use crate::{
+    http1::{
+        decode::{Decoder, Piece},
+        fields::{Field, Fields},
+        limits::Limits,
+        reject::Reject,
+        trailers,
+    },
+    shift::shift,
 };
-
-use super::shift;
 
 /// How far the input of a connection was received, read and decoded. It lasts from request to request.
 ///

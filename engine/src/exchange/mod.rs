@@ -185,6 +185,12 @@ impl Default for ExchangeState {
     }
 }
 
+impl Exchange<'_> {
+    /// Bytes of an exchange beside what it borrows: 144 where addresses have 64 bits and 72 where they have 32; the feature `arena` adds one
+    /// address.
+    pub const SIZE: usize = size_of::<Self>();
+}
+
 impl<'b> Exchange<'b> {
     /// The request, for the handler.
     #[inline]
@@ -400,23 +406,5 @@ impl fmt::Debug for Exchange<'_> {
             .field("method", &self.head.head().method())
             .field("target", &self.head.head().target())
             .finish_non_exhaustive()
-    }
-}
-
-/// Moves `buffer[start..end]` to where `to` is. Mostly there is nothing to move.
-#[inline]
-fn shift(buffer: &mut [u8], start: usize, end: usize, to: usize) {
-    if start < end {
-        shift_some(buffer, start, end, to);
-    }
-}
-
-/// Positions are kept so that all is within the buffer; that it is checked here leaves `copy_within` nothing to panic about, which a small
-/// program notices: the message is a kilobyte.
-#[cold]
-fn shift_some(buffer: &mut [u8], start: usize, end: usize, to: usize) {
-    let fits = buffer.len().checked_sub(end.wrapping_sub(start)).is_some_and(|last| to <= last);
-    if start <= end && end <= buffer.len() && fits {
-        buffer.copy_within(start..end, to);
     }
 }

@@ -50,7 +50,7 @@ impl Date {
 
 impl fmt::Debug for Date {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_tuple("Date").field(&self.as_str()).finish()
+        write!(f, "Date({})", self.as_str())
     }
 }
 

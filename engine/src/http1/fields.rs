@@ -152,11 +152,12 @@ impl<'a> Fields<'a> {
 
 impl fmt::Debug for Fields<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let mut map = f.debug_map();
-        for (name, value) in self.iter() {
-            map.entry(&name, &format_args!("\"{}\"", value.escape_ascii()));
+        f.write_str("{")?;
+        for (place, (name, value)) in self.bytes().enumerate() {
+            let comma = if place == 0 { "" } else { ", " };
+            write!(f, "{comma}\"{}\": \"{}\"", name.escape_ascii(), value.escape_ascii())?;
         }
-        map.finish()
+        f.write_str("}")
     }
 }
 

@@ -1,7 +1,5 @@
 //! `Host`: whom a request is for (RFC 9112, section 3.2; RFC 9110, section 7.2).
 
-use core::net::Ipv6Addr;
-
 use super::{
     fields::{Field, Span},
     method::Version,
@@ -141,13 +139,55 @@ fn is_ip_literal(value: &[u8]) -> bool {
     let inside = value.get(1..).unwrap_or_default();
     let Some(end) = inside.iter().position(|byte| *byte == b']') else { return false };
     let (address, rest) = inside.split_at_checked(end).unwrap_or_default();
-    let is_address = core::str::from_utf8(address).is_ok_and(|text| text.parse::<Ipv6Addr>().is_ok());
-    is_address
+    is_ipv6(address)
         && match rest {
             [b']'] => true,
             [b']', b':', port @ ..] => is_port(port),
             _ => false,
         }
+}
+
+/// `IPv6address` (RFC 3986, section 3.2.2): eight groups, of which `::` stands for one or more, and an IPv4 address at the end for two.
+///
+/// The standard library's parser reads the same, and what it does about numbers that don't fit can't be seen never to panic.
+fn is_ipv6(address: &[u8]) -> bool {
+    let (mut rest, mut groups, mut elided) = (address, 0_usize, false);
+    if let [b':', b':', behind @ ..] = rest {
+        (rest, elided) = (behind, true);
+    }
+    while !(rest.is_empty() && elided) {
+        let digits = rest.iter().take_while(|byte| byte.is_ascii_hexdigit()).count();
+        if !(1..=4).contains(&digits) {
+            return false;
+        }
+        groups = groups.saturating_add(1);
+        match rest.get(digits..) {
+            Some([]) => break,
+            Some([b':', b':', behind @ ..]) if !elided => (rest, elided) = (behind, true),
+            Some([b':', behind @ ..]) if !behind.is_empty() => rest = behind,
+            Some([b'.', ..]) if is_ipv4(rest) => {
+                groups = groups.saturating_add(1);
+                break;
+            }
+            _ => return false,
+        }
+    }
+    if elided { groups < 8 } else { groups == 8 }
+}
+
+/// `IPv4address`: four numbers up to 255 without zeros in front.
+fn is_ipv4(address: &[u8]) -> bool {
+    let mut numbers = 0_usize;
+    address.split(|byte| *byte == b'.').all(|number| {
+        numbers = numbers.saturating_add(1);
+        match number {
+            [a] => a.is_ascii_digit(),
+            [b'1'..=b'9', b] => b.is_ascii_digit(),
+            [b'1', b, c] | [b'2', b @ b'0'..=b'4', c] => b.is_ascii_digit() && c.is_ascii_digit(),
+            [b'2', b'5', c] => matches!(c, b'0'..=b'5'),
+            _ => false,
+        }
+    }) && numbers == 4
 }
 
 /// `*DIGIT`, up to 65535.
@@ -185,7 +225,8 @@ mod tests {
 
     extern crate std;
 
-    use std::{vec, vec::Vec};
+    use core::net::Ipv6Addr;
+    use std::{format, string::String, vec, vec::Vec};
 
     use super::*;
     use crate::http1::fields;
@@ -226,6 +267,42 @@ mod tests {
                 .collect();
         }
         assert!(taken > 1_000, "{taken}");
+    }
+
+    #[test]
+    fn an_ipv6_address_is_what_the_standard_library_takes_for_one() {
+        let mut good = 0;
+        let mut check = |text: &str| {
+            let known = text.parse::<Ipv6Addr>().is_ok();
+            assert_eq!(is_ipv6(text.as_bytes()), known, "{text}");
+            good += u32::from(known);
+        };
+        // Every text of up to six of these.
+        let mut texts = vec![String::new()];
+        for _ in 0..6 {
+            texts = texts
+                .iter()
+                .flat_map(|text| [":", ".", "0", "25", "256", "fFf0", "12345", "g"].map(|part| format!("{text}{part}")))
+                .collect();
+            texts.iter().for_each(|text| check(text));
+        }
+        // Every number of groups before and behind a gap.
+        for (before, behind) in (0..10).flat_map(|before| (0..10).map(move |behind| (before, behind))) {
+            for end in ["", "f", "1.2.3.4", "1.2.3", "1.2.3.4.5", "1.2.3.4:1", ":"] {
+                for gap in ["", ":", "::", ":::", "::1::"] {
+                    let (before, behind) = (vec!["a"; before].join(":"), vec!["b:"; behind].concat());
+                    check(&format!("{before}{gap}{behind}{end}"));
+                }
+            }
+        }
+        // Every number of an IPv4 address.
+        for number in 0..1_300 {
+            for text in [format!("{number}"), format!("{number:02}"), format!("{number:03}"), format!("{number}a")] {
+                check(&format!("::{text}.1.1.1"));
+                check(&format!("::1.1.1.{text}"));
+            }
+        }
+        assert!(good > 1_000, "{good}");
     }
 
     #[test]

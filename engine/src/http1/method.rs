@@ -3,7 +3,7 @@
 use core::fmt;
 
 /// A request method. Case matters: `get` is [`Method::Other`].
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+#[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub enum Method<'a> {
     /// `GET`
     Get,
@@ -70,6 +70,12 @@ impl<'a> Method<'a> {
     #[must_use]
     pub const fn is_idempotent(&self) -> bool {
         matches!(self, Self::Get | Self::Head | Self::Put | Self::Delete | Self::Options | Self::Trace)
+    }
+}
+
+impl fmt::Debug for Method<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Method({})", self.as_str().as_bytes().escape_ascii())
     }
 }
 

@@ -98,7 +98,10 @@ pub(crate) const fn split(bytes: &[u8]) -> (&[u8], &[u8]) {
         }
         rest = tail;
     }
-    bytes.split_at(bytes.len() - rest.len())
+    match bytes.split_at_checked(bytes.len().saturating_sub(rest.len())) {
+        Some(parts) => parts,
+        None => (bytes, b""),
+    }
 }
 
 /// Whether two texts are the same, also when the compiler asks.

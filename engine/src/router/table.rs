@@ -245,7 +245,7 @@ impl<const NODES: usize> Table<NODES> {
     #[expect(clippy::indexing_slicing, reason = "links are within the table")]
     const fn child(&self, parent: usize, segment: &[u8]) -> Option<usize> {
         let mut link = self.buckets[hash(parent, segment) as usize % NODES] as usize;
-        while link != 0 {
+        while link != 0 && link < NODES {
             let node = &self.nodes[link];
             if node.parent as usize == parent && pattern::is_same(node.segment, segment) {
                 return Some(link);

@@ -23,6 +23,10 @@ const FILE: u32 = 3;
 
 /// Calls them all.
 pub fn reach(checks: &mut Checks) {
+    // As their documentation says of addresses with 32 bits.
+    check!(checks, Slot::SIZE <= 1_528);
+    check!(checks, Connection::SIZE <= 40);
+    check!(checks, Exchange::SIZE <= 72);
     exchanged(checks);
     refused(checks);
     given_up(checks);

@@ -3,6 +3,7 @@
 use core::str::Utf8Error;
 
 use super::error::Fault;
+use crate::shift::shift;
 
 /// A string that was read: `bytes[start..end]` is its text, which is still to be found to be UTF-8, and behind `close` the document goes on.
 pub(super) struct Span {
@@ -17,7 +18,7 @@ pub(super) fn read<const UNESCAPE: bool>(bytes: &mut [u8], start: usize) -> Resu
     loop {
         let length = plain(bytes.get(at..).unwrap_or_default());
         if UNESCAPE && end != at {
-            bytes.copy_within(at..at + length, end);
+            shift(bytes, at, at + length, end);
         }
         (at, end) = (at + length, end + length);
         match bytes.get(at) {

@@ -8,6 +8,7 @@ use crate::{
         fields::{self, Field},
         reject::Reject,
     },
+    shift::shift,
 };
 
 use super::{MAX_BOUNDARY, MultipartError};
@@ -156,7 +157,7 @@ impl Scanner {
 
     /// Moves what was read behind the head of one part to the front of all memory, where the next head belongs.
     pub(super) fn begin_head(&mut self, memory: &mut [u8], head: usize) {
-        memory.copy_within(head + self.start..head + self.end, 0);
+        shift(memory, head + self.start, head + self.end, 0);
         (self.start, self.end, self.content) = (0, self.end - self.start, 0);
     }
 
@@ -197,7 +198,7 @@ impl Scanner {
     /// Reads more of the body into the window.
     async fn fill(&mut self, body: &mut Body<'_>, window: &mut [u8]) -> Result<(), MultipartError> {
         if self.end == window.len() {
-            window.copy_within(self.start..self.end, 0);
+            shift(window, self.start, self.end, 0);
             (self.start, self.end, self.content) = (0, self.end - self.start, 0);
         }
         let room = window.get_mut(self.end..).unwrap_or_default();

@@ -2,12 +2,14 @@
 
 use core::cell::Cell;
 
-use crate::http1::{date::Date, status::Status};
+use crate::{
+    http1::{date::Date, status::Status},
+    shift::shift,
+};
 
 use super::{
     extras::{Extras, Flags},
     failure::ResponseError,
-    shift,
 };
 
 mod body;
