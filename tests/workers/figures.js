@@ -5,27 +5,17 @@ import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
-import { fileURLToPath } from "node:url";
-import { gzipSync } from "node:zlib";
 
-import { modules, start, wasm } from "./lib.js";
+import { gzipped, hello as smallest, start } from "./lib.js";
 
-const here = path.dirname(fileURLToPath(import.meta.url));
-const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 const kilobytes = (bytes) => `${(bytes / 1024).toFixed(1)} KiB`;
 const least = (numbers) => Math.min(...numbers);
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 
-const hello = modules("midge_workers_hello.wasm", "export default worker(module);");
-hello["worker.js"] = hello["worker.js"].replace('import { calls } from "./calls.js";\n', "");
-delete hello["calls.js"];
+const { sources: hello, minified } = smallest();
 const plain = { "worker.js": `export default { fetch() { return new Response("Hello, World!", { headers: { "content-type": "text/plain" } }); } };` };
 
 const shim = hello["midge.js"];
-// As wrangler bundles it: the entry and what it uses of the shim.
-const minified = execFileSync(path.join(here, "node_modules/.bin/esbuild"), ["--bundle", "--minify", "--format=esm", "--external:*.wasm", "--loader=js"], {
-  cwd: path.join(here, "../../adapters/workers/js"), input: hello["worker.js"],
-});
 console.log("hello, as it is:        wasm %s + JavaScript %s = %s gzipped", kilobytes(hello["module.wasm"].length), kilobytes(shim.length),
   kilobytes(gzipped(hello["module.wasm"]) + gzipped(shim)));
 console.log("hello, \"minify\": true:  wasm %s + JavaScript %s = %s gzipped (%s + %s)", kilobytes(hello["module.wasm"].length), kilobytes(minified.length),

@@ -1,11 +1,12 @@
 // What the tests share: a workerd of their own, and a client that sees what goes over the wire.
 
-import { spawn } from "node:child_process";
+import { execFileSync, spawn } from "node:child_process";
 import fs from "node:fs";
 import http from "node:http";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 import workerd from "workerd";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
@@ -27,6 +28,20 @@ ${body}`,
     "module.wasm": fs.readFileSync(path.join(wasm, module)),
   };
 }
+
+/** The smallest Worker: its sources, and its JavaScript as wrangler makes one module of it with `"minify": true`. */
+export function hello() {
+  const sources = modules("midge_workers_hello.wasm", "export default worker(module);");
+  sources["worker.js"] = sources["worker.js"].replace('import { calls } from "./calls.js";\n', "");
+  delete sources["calls.js"];
+  const minified = execFileSync(path.join(here, "node_modules/.bin/esbuild"), ["--bundle", "--minify", "--format=esm", "--external:*.wasm", "--loader=js"], {
+    cwd: shim, input: sources["worker.js"],
+  });
+  return { sources, minified };
+}
+
+/** Size of what is uploaded and stored. */
+export const gzipped = (bytes) => gzipSync(bytes, { level: 9 }).length;
 
 /** Tests' application: as a Worker, and the object it brings. */
 export const app = (options = "{ calls }") => modules("midge_workers_app.wasm", `

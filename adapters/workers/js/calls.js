@@ -1,10 +1,11 @@
 // What a handler can call. Each operation takes the bytes that the program lends for the call (whatever outlives the call is copied),
 // and gives a value or a promise of one; what it throws becomes an error of that call alone.
 
-import { Body } from "./midge.js";
+import { close, handle, put, range, run, start, wait } from "./midge.js";
 
 /**
  * @typedef {import("./midge.js").Served} Served
+ * @typedef {import("./midge.js").Body & { result: number, bytes: Uint8Array, rows: Uint8Array[], row: number }} Handle what a host call gives
  * @typedef {(served: Served, parts: Uint8Array[]) => unknown} Operation
  */
 
@@ -26,42 +27,28 @@ export class CallError extends Error {
   }
 }
 
-/** What a host call gives. */
-export class Handle extends Body {
-  /** @param {Served} owner */
-  constructor(owner) {
-    super(owner);
-    this.result = EAGAIN;
-    /** @type {Uint8Array} */
-    this.bytes = NOTHING;
-    /** @type {Uint8Array[]} */
-    this.rows = [];
-    this.row = 0;
+/** Takes in what an operation gave. @param {Handle} handle @param {any} value */
+function settle(handle, value) {
+  if (value === null || value === undefined) handle.result = ENOENT;
+  else if (typeof value === "number" || typeof value === "boolean") handle.result = Number(value);
+  else if (typeof value === "string") settle(handle, encoder.encode(value));
+  else if (value instanceof ArrayBuffer) settle(handle, new Uint8Array(value));
+  else if (ArrayBuffer.isView(value)) {
+    handle.bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
+    handle.result = handle.bytes.length;
+  } else if (value.rows) {
+    handle.rows = value.rows;
+    settle(handle, value.value);
+  } else {
+    handle.source = value;
+    handle.result = value.status ?? value.size ?? 0;
   }
+}
 
-  /** Takes in what an operation gave. @param {any} value */
-  settle(value) {
-    if (value === null || value === undefined) this.result = ENOENT;
-    else if (typeof value === "number" || typeof value === "boolean") this.result = Number(value);
-    else if (typeof value === "string") this.settle(encoder.encode(value));
-    else if (value instanceof ArrayBuffer) this.settle(new Uint8Array(value));
-    else if (ArrayBuffer.isView(value)) {
-      this.bytes = new Uint8Array(value.buffer, value.byteOffset, value.byteLength);
-      this.result = this.bytes.length;
-    } else if (value.rows) {
-      this.rows = value.rows;
-      this.settle(value.value);
-    } else {
-      this.source = value;
-      this.result = value.status ?? value.size ?? 0;
-    }
-  }
-
-  /** @param {any} error */
-  reject(error) {
-    this.result = error?.errno ?? EIO;
-    if (this.result === EIO) console.error(String(error));
-  }
+/** @param {Handle} handle @param {any} error */
+function reject(handle, error) {
+  handle.result = error?.errno ?? EIO;
+  if (handle.result === EIO) console.error(String(error));
 }
 
 /** @param {Uint8Array} part */
@@ -93,9 +80,9 @@ function object(the) {
 /** @param {Served} the */
 const storage = (the) => object(the).storage;
 
-/** The body that a handle holds, to be passed on, with its length if it is known. @param {Served} the @param {number} handle */
-function body(the, handle) {
-  const held = the.handle(handle);
+/** The body that a handle holds, to be passed on, with its length if it is known. @param {Served} the @param {number} id */
+function body(the, id) {
+  const held = handle(the, id);
   const source = held?.source;
   if (!source) throw new CallError(EINVAL, "no body to pass on");
   held.passed = true;
@@ -258,10 +245,10 @@ const called = (the, id) => /** @type {Handle | undefined} */ (the.handles?.[id 
 /** What `worker` and `durableObject` take as their option of this name. @type {import("./midge.js").Calls} */
 export const calls = {
   imports: {
-    class: (the, place, size) => the.instance.put(the.name, place, size),
+    class: (the, place, size) => put(the.name, place, size),
     random(the, place, size) {
-      const range = the.instance.range(place, size);
-      return range ? crypto.getRandomValues(range).length : EFAULT;
+      const room = range(place, size);
+      return room ? crypto.getRandomValues(room).length : EFAULT;
     },
     call(the, operation, parts, count) {
       const run = operations[operation];
@@ -270,54 +257,55 @@ export const calls = {
       let slot = handles.indexOf(undefined);
       if (slot < 0) slot = handles.length;
       if (slot >= MAX_HANDLES) return EMFILE;
-      const table = count >>> 0 < MAX_PARTS ? the.instance.range(parts, count * 8) : undefined;
+      const table = count >>> 0 < MAX_PARTS ? range(parts, count * 8) : undefined;
       if (!table) return EFAULT;
       const words = new DataView(table.buffer, table.byteOffset, table.byteLength);
       const values = [];
       for (let at = 0; at < table.length; at += 8) {
-        const value = the.instance.range(words.getUint32(at, true), words.getUint32(at + 4, true));
+        const value = range(words.getUint32(at, true), words.getUint32(at + 4, true));
         if (!value) return EFAULT;
         values.push(value);
       }
-      const handle = new Handle(the);
-      handles[slot] = handle;
+      /** @type {Handle} */
+      const started = { result: EAGAIN, bytes: NOTHING, rows: [], row: 0 };
+      handles[slot] = started;
       try {
         const result = run(the, values);
         if (result instanceof Promise) {
-          the.wait(result.then((value) => handle.settle(value), (error) => handle.reject(error)));
-        } else handle.settle(result);
+          wait(the, result.then((value) => settle(started, value), (error) => reject(started, error)));
+        } else settle(started, result);
       } catch (error) {
-        handle.reject(error);
+        reject(started, error);
       }
       return slot + 1;
     },
     poll: (the, id) => called(the, id)?.result ?? EBADF,
     take(the, id, place, size) {
-      const range = the.instance.range(place, size);
+      const room = range(place, size);
       const bytes = called(the, id)?.bytes;
-      if (!range) return EFAULT;
+      if (!room) return EFAULT;
       if (!bytes) return EBADF;
-      if (bytes.length > range.length) return EMSGSIZE;
-      range.set(bytes);
+      if (bytes.length > room.length) return EMSGSIZE;
+      room.set(bytes);
       return bytes.length;
     },
     next(the, id, place, size) {
-      const range = the.instance.range(place, size);
-      const handle = called(the, id);
-      if (!range) return EFAULT;
-      if (!handle) return EBADF;
-      const row = handle.rows[handle.row];
+      const room = range(place, size);
+      const held = called(the, id);
+      if (!room) return EFAULT;
+      if (!held) return EBADF;
+      const row = held.rows[held.row];
       if (!row) return ENOENT;
-      if (row.length <= range.length) {
-        range.set(row);
-        handle.row++;
+      if (row.length <= room.length) {
+        room.set(row);
+        held.row++;
       }
       return row.length;
     },
     close(the, id) {
-      const handle = called(the, id);
-      if (handle && the.handles) {
-        handle.close();
+      const held = called(the, id);
+      if (held && the.handles) {
+        close(held);
         the.handles[id - 1] = undefined;
       }
     },
@@ -325,10 +313,9 @@ export const calls = {
 
   /** Runs an event that is no request. */
   async event(pool, kind, event, env, ctx, name) {
-    const served = pool.serve(event, env, ctx, name);
+    const served = start(pool, kind, name, event, env, ctx, undefined);
     if (!served) throw new Error("midge: too many events at once");
-    served.step(kind);
-    if (!served.over) await served.run();
+    if (!served.over) await run(served);
     if (!served.done) throw new Error("midge: the event failed");
   },
 
@@ -341,8 +328,9 @@ export const calls = {
 
   passed(the) {
     const init = /** @type {ResponseInit} */ (the.init);
-    const held = the.handle(the.passed >>> 1);
-    const headers = new Headers(the.passed & 1 ? held?.source?.headers : undefined);
+    const passed = /** @type {number} */ (the.passed);
+    const held = handle(the, passed >>> 1);
+    const headers = new Headers(passed & 1 ? held?.source?.headers : undefined);
     for (const [name, value] of /** @type {any} */ (init.headers)) headers.append(name, value);
     const none = the.request?.method === "HEAD" || NULL_BODY.has(init.status);
     if (held && !none) held.passed = true;

@@ -1,5 +1,9 @@
 // The host side of midge-workers: instances, requests, answers. ABI.md describes what crosses; calls.js has what a handler can call.
-// It is read by every fresh isolate, so what a plain request doesn't need is made when something else does.
+//
+// Every fresh isolate reads this text, and compiles each function that its first request runs: both cost more than all that those functions
+// do. So there are few of them on the way of a plain request, with plain objects and no classes, and each of them stands in parentheses:
+// the engine then compiles it as it reads it, where it would have to read it again. What only other requests need stands in functions of its
+// own, without parentheses, and is made when it is first needed.
 
 /** The ABI that this shim speaks. */
 export const ABI = 1;
@@ -17,6 +21,59 @@ export const ABI = 1;
  * @typedef {(the: Served, ...values: any[]) => number | void} Import
  * @typedef {{ waitUntil(promise: Promise<unknown>): void }} Context
  * @typedef {{ memory: WebAssembly.Memory, midge_abi(): number, midge_start(kind: number): number, midge_poll(): number }} Exports
+ *
+ * @typedef {object} Pool the instances of one module
+ * @property {WebAssembly.Module} module
+ * @property {Options} options
+ * @property {Instance[]} idle
+ * @property {number} live
+ * @property {WebAssembly.ModuleImports} [imports]
+ * @property {{ status: number, lines: Uint8Array, init: ResponseInit }} [last] the answer's head before
+ * @property {Map<string, ResponseInit>} [heads]
+ * @property {FinalizationRegistry<undefined>} [forgotten]
+ *
+ * @typedef {object} Instance serves one event at a time
+ * @property {Exports} exports
+ * @property {Uint8Array} view of all its memory
+ *
+ * @typedef {object} Served one event: what the platform gave, and how far its answer has come
+ * @property {Pool} pool
+ * @property {Instance} instance
+ * @property {any} event
+ * @property {any} env
+ * @property {any} ctx the state too, in a Durable Object
+ * @property {string} name of the Durable Object's class
+ * @property {Request} [request]
+ * @property {Response} [response]
+ * @property {boolean} [over] nothing more becomes of it
+ * @property {boolean} [done] it became what the program wanted
+ * @property {ResponseInit} [init]
+ * @property {number} [length]
+ * @property {number} [passed]
+ * @property {unknown} [broken]
+ * @property {string} [panic] what a panic has to say
+ * @property {number} [waits] promises that the program waits for
+ * @property {(Body | undefined)[]} [handles]
+ * @property {Body} [body] the request's
+ * @property {unknown} [deadline]
+ * @property {string} [late] fields of the answer if it comes too late
+ * @property {(response: Response) => void} [resolve]
+ * @property {Promise<unknown>} [running]
+ * @property {(value: unknown) => void} [finish]
+ * @property {WritableStreamDefaultWriter<Uint8Array>} [writer]
+ * @property {boolean} [writing]
+ * @property {Promise<unknown>} [written]
+ * @property {Promise<unknown>} [closing]
+ *
+ * @typedef {object} Body a body that the program reads
+ * @property {any} [source] a Request, Response or R2 object: something with a body
+ * @property {ReadableStreamDefaultReader<Uint8Array>} [reader]
+ * @property {Uint8Array} [chunk]
+ * @property {Uint8Array} [whole]
+ * @property {boolean} [reading]
+ * @property {boolean} [ended]
+ * @property {unknown} [error]
+ * @property {boolean} [passed] left to whom it was passed on to
  */
 
 const FETCH = 0, OBJECT_FETCH = 3, OBJECT_ALARM = 4;
@@ -27,25 +84,26 @@ const MAX_HEADS = 64;
 const encoder = new TextEncoder();
 /** @type {TextDecoder | undefined} */
 let decoder;
-const EMPTY = new Uint8Array(0);
 const none = () => ENOSYS;
 
-/** @param {Uint8Array | undefined} bytes */
-const text = (bytes) => (decoder ??= new TextDecoder("utf-8", /** @type {any} */ ({ ignoreBOM: true }))).decode(bytes);
+/** Stands where no event is served. @type {any} */
+const NOBODY = {};
+/** The event whose program runs: one at a time, and none across an `await`. */
+let the = /** @type {Served} */ (NOBODY);
+/** @type {Uint8Array} */
+const NOTHING = new Uint8Array(0);
+/** All of its memory. */
+let view = NOTHING;
 
-/**
- * A Worker: `export default worker(module)`.
- * @param {WebAssembly.Module} module
- * @param {Options} [options]
- */
-export function worker(module, options) {
-  const pool = new Pool(module, options);
+/** A Worker: `export default worker(module)`. */
+export const worker = (function (/** @type {WebAssembly.Module} */ module, /** @type {Options} */ options = {}) {
+  const pool = { module, options, idle: [], live: 0 };
   return {
-    /** @param {Request} request @param {any} env @param {Context} ctx */
-    fetch: (request, env, ctx) => pool.fetch(FETCH, request, env, ctx),
-    ...options?.calls?.handlers(pool),
+    /** @type {(request: Request, env: any, ctx: Context) => Response | Promise<Response>} */
+    fetch: serve.bind(null, pool, FETCH, ""),
+    ...options.calls?.handlers(pool),
   };
-}
+});
 
 /**
  * A Durable Object class: `export const Counter = durableObject(module, "Counter", { calls })`.
@@ -53,8 +111,9 @@ export function worker(module, options) {
  * @param {string} name the type's name in `export!`
  * @param {Options} [options]
  */
-export function durableObject(module, name, options) {
-  const pool = new Pool(module, options);
+export function durableObject(module, name, options = {}) {
+  /** @type {Pool} */
+  const pool = { module, options, idle: [], live: 0 };
   return class {
     /** @param {any} ctx @param {any} env */
     constructor(ctx, env) {
@@ -63,118 +122,234 @@ export function durableObject(module, name, options) {
     }
     /** @param {Request} request */
     fetch(request) {
-      return pool.fetch(OBJECT_FETCH, request, this.env, this.ctx, name);
+      return serve(pool, OBJECT_FETCH, name, request, this.env, this.ctx);
     }
     /** @param {unknown} [info] */
     alarm(info) {
-      return pool.calls?.event(pool, OBJECT_ALARM, info, this.env, this.ctx, name);
+      return options.calls?.event(pool, OBJECT_ALARM, info, this.env, this.ctx, name);
     }
   };
 }
 
-/** The instances of one module. */
-export class Pool {
-  /** @type {Instance[]} */
-  idle = [];
-  live = 0;
-  /** @type {Map<string, ResponseInit>} */
-  heads = new Map();
-  /** @type {FinalizationRegistry<undefined> | undefined} */
-  forgotten;
+/** Serves a request. */
+const serve = (function (
+  /** @type {Pool} */ pool, /** @type {number} */ kind, /** @type {string} */ name,
+  /** @type {Request} */ request, /** @type {any} */ env, /** @type {Context} */ ctx,
+) {
+  const served = start(pool, kind, name, request, env, ctx, request);
+  return !served ? failure(503, "too many requests at once") : served.over ? /** @type {Response} */ (served.response) : answer(served);
+});
 
-  /** @param {WebAssembly.Module} module @param {Options} [options] */
-  constructor(module, { calls, idle = 32, live = 256 } = {}) {
-    this.module = module;
-    this.calls = calls;
-    this.maxIdle = idle;
-    this.maxLive = live;
+/** Starts an event, in an instance of its own; `undefined` if there are too many. */
+export const start = (function (
+  /** @type {Pool} */ pool, /** @type {number} */ kind, /** @type {string} */ name,
+  /** @type {any} */ event, /** @type {any} */ env, /** @type {Context} */ ctx, /** @type {Request | undefined} */ request,
+) {
+  if (pool.live >= (pool.options.live ?? 256)) return;
+  const instance = pool.idle.pop() ?? instantiate(pool);
+  pool.live++;
+  /** @type {Served} */
+  const served = { pool, instance, event, env, ctx, name, request };
+  let state;
+  the = served;
+  view = instance.view;
+  try {
+    state = instance.exports.midge_start(kind);
+  } catch (error) {
+    // A trap, or a panic that has logged what it had to say.
+    served.broken = error;
   }
+  after(served, state);
+  return served;
+});
 
-  /** @param {any} event @param {any} env @param {Context} ctx @param {string} name */
-  serve(event, env, ctx, name) {
-    if (this.live >= this.maxLive) return;
-    const instance = this.idle.pop() ?? new Instance(this);
-    this.live++;
-    return (instance.served = new Served(instance, event, env, ctx, name));
-  }
-
-  /**
-   * @param {number} kind @param {Request} request @param {any} env @param {Context} ctx @param {string} [name]
-   * @returns {Response | Promise<Response>}
-   */
-  fetch(kind, request, env, ctx, name = "") {
-    const served = this.serve(request, env, ctx, name);
-    if (!served) return failure(503, "too many requests at once");
-    served.request = request;
-    served.step(kind);
-    return served.over ? /** @type {Response} */ (served.response) : served.answer();
-  }
-}
-
-/** A WebAssembly instance, which serves one event at a time. */
-export class Instance {
-  served = NOBODY;
-  /** @type {{ status: number, lines: Uint8Array, init: ResponseInit } | undefined} */
-  last;
-  /** What a panic has to say. */
-  panic = "";
-
-  /** @param {Pool} pool */
-  constructor(pool) {
-    this.pool = pool;
-    /** @type {WebAssembly.ModuleImports} */
-    const midge = {};
-    const known = { ...imports, ...pool.calls?.imports };
-    for (const { name } of WebAssembly.Module.imports(pool.module)) midge[name] = guarded(this, known[name] ?? none);
-    const { exports } = new WebAssembly.Instance(pool.module, { midge });
-    this.exports = /** @type {Exports} */ (/** @type {unknown} */ (exports));
-    this.view = new Uint8Array(this.exports.memory.buffer);
-    const version = this.exports.midge_abi?.();
-    if (version !== ABI) throw new Error(`midge: the module speaks ABI ${version}, this shim ${ABI}: build both from one release`);
-  }
-
-  /** A range of memory; `undefined` if it isn't one. @param {number} place @param {number} size */
-  range(place, size) {
-    // Memory that grew has left its old view empty.
-    if (!this.view.length) this.view = new Uint8Array(this.exports.memory.buffer);
-    const start = place >>> 0, end = start + (size >>> 0);
-    return end <= this.view.length ? this.view.subarray(start, end) : undefined;
-  }
-
-  /** Writes `string` whole or not at all. @param {string} string @param {number} place @param {number} size */
-  put(string, place, size) {
-    const range = this.range(place, size);
-    if (!range) return EFAULT;
-    const { read, written } = encoder.encodeInto(string, range);
-    return read === string.length ? written : EMSGSIZE;
-  }
-
-  /** What `new Response` takes beside the body: the same object for the same bytes. @param {number} status @param {Uint8Array} lines */
-  head(status, lines) {
-    // An answer mostly has the head of the one before.
-    const { last } = this;
-    if (last?.status === status && same(last.lines, lines)) return last.init;
-    const { heads } = this.pool;
-    const key = status + text(lines);
-    let init = heads.get(key);
-    if (!init) {
-      init = { status, headers: headers(key.slice(3)) };
-      if (heads.size < MAX_HEADS) heads.set(key, init);
+const instantiate = (function (/** @type {Pool} */ pool) {
+  const { module, options } = pool;
+  let midge = pool.imports;
+  if (!midge) {
+    midge = pool.imports = {};
+    for (const { name } of WebAssembly.Module.imports(module)) {
+      midge[name] = imports[name] ?? guarded(others[name] ?? options.calls?.imports[name] ?? none);
     }
-    this.last = { status, lines: lines.slice(), init };
-    return init;
   }
-}
+  const exports = /** @type {Exports} */ (/** @type {unknown} */ (new WebAssembly.Instance(module, { midge }).exports));
+  const version = exports.midge_abi?.();
+  if (version !== ABI) throw new Error("midge: the module speaks ABI " + version + ", this shim " + ABI + ": build both from one release");
+  return { exports, view: new Uint8Array(exports.memory.buffer) };
+});
 
-/** @param {string} lines fields as `name: value` CR LF */
-function headers(lines) {
+/** Whatever becomes of an event whose program has come back with this state; without one, it trapped. */
+const after = (function (/** @type {Served} */ served, /** @type {number | undefined} */ state) {
+  const { pool, instance } = served;
+  the = NOBODY;
+  view = NOTHING;
+  if (state === DONE && (served.response || !served.request)) {
+    served.done = true;
+    end(served);
+    if (pool.idle.length < (pool.options.idle ?? 32)) pool.idle.push(instance);
+  } else if (state !== PENDING || !served.waits) {
+    fail(served, served.broken ?? new Error(state === PENDING ? "midge: the handler waits for nothing" : "midge: the event failed"));
+  }
+});
+
+const end = (function (/** @type {Served} */ served) {
+  const { pool, body, handles, finish } = served;
+  served.over = true;
+  pool.live--;
+  if (body) close(body);
+  if (handles) for (const handle of handles) if (handle) close(handle);
+  if (finish) {
+    pool.forgotten?.unregister(served);
+    finish(served.closing);
+  }
+});
+
+/** A range of memory; `undefined` if it isn't one. */
+export const range = (function (/** @type {number} */ place, /** @type {number} */ size) {
+  // Memory that grew has left its old view empty.
+  if (!view.length && the.instance) view = the.instance.view = new Uint8Array(the.instance.exports.memory.buffer);
+  const start = place >>> 0, end = start + (size >>> 0);
+  return end <= view.length ? view.subarray(start, end) : undefined;
+});
+
+/** Writes `string` whole or not at all. */
+export const put = (function (/** @type {string} */ string, /** @type {number} */ place, /** @type {number} */ size) {
+  const bytes = range(place, size);
+  if (!bytes) return EFAULT;
+  const { read, written } = encoder.encodeInto(string, bytes);
+  return read === string.length ? written : EMSGSIZE;
+});
+
+const text = (function (/** @type {Uint8Array | undefined} */ bytes) {
+  decoder ??= new TextDecoder("utf-8", /** @type {any} */ ({ ignoreBOM: true }));
+  return decoder.decode(bytes);
+});
+
+// What the program calls, of the event that it serves. An import never throws: that would leave the program's stack where it stood.
+
+/** What every request needs: these see to it themselves that they don't throw. @type {Record<string, (...values: any[]) => number>} */
+const imports = {
+  head: (function (place, size) {
+    const { request } = the;
+    if (!request) return EINVAL;
+    const { method, url } = request;
+    return put(method + " " + url.slice(url.indexOf("/") + 2), place, size);
+  }),
+  body_length: (function () {
+    return the.request?.body ? length(the.request) : 0;
+  }),
+  respond: (function (status, place, size, known, passed) {
+    const { pool, init } = the;
+    const lines = range(place, size);
+    if (!lines) return EFAULT;
+    if (init) return EINVAL;
+    // An answer mostly has the head of the one before.
+    try {
+      let { last } = pool;
+      if (!last || last.status !== status || !same(last.lines, lines)) last = head(pool, status, lines);
+      the.init = last.init;
+    } catch (error) {
+      the.broken = error;
+      return EIO;
+    }
+    the.length = known;
+    the.passed = passed;
+    return 0;
+  }),
+  write: (function (place, size, last) {
+    const { pool, init, writer, request, resolve } = the;
+    const bytes = range(place, size);
+    if (!bytes) return EFAULT;
+    if (!init || (the.response && !writer)) return EINVAL;
+    try {
+      if (writer || !last) return stream(the, bytes, last);
+      the.response = the.passed && pool.options.calls ? pool.options.calls.passed(the)
+        : /** @type {number} */ (the.length) >= 0 && request?.method === "HEAD" ? bare(the) : new Response(size ? bytes : null, init);
+      if (resolve) settle(the, the.response);
+      return size;
+    } catch (error) {
+      the.broken = error;
+      return EIO;
+    }
+  }),
+};
+
+/** The others are kept from throwing by what calls them. @type {Record<string, Import>} */
+const others = {
+  field(the, id, name, nameSize, place, size) {
+    const bytes = range(name, nameSize);
+    if (!bytes) return EFAULT;
+    const value = (id ? handle(the, id)?.source : the.request)?.headers?.get(text(bytes)) ?? null;
+    return value === null ? ENOENT : put(value, place, size);
+  },
+  fields(the, place, size) {
+    let lines = "";
+    for (const [name, value] of /** @type {any} */ (the.request).headers) lines += name + ": " + value + "\r\n";
+    return put(lines, place, size);
+  },
+  read(the, id, place, size) {
+    const bytes = range(place, size);
+    const body = handle(the, id);
+    return bytes ? body ? read(the, body, bytes) : EBADF : EFAULT;
+  },
+  fail(the, status, place, size, fields, fieldsSize) {
+    const message = range(place, size), lines = range(fields, fieldsSize);
+    if (!message || !lines) return EFAULT;
+    if (the.response) return EINVAL;
+    settle(the, failure(status, text(message), text(lines)));
+    return 0;
+  },
+  deadline(the, time, place, size) {
+    const lines = range(place, size);
+    if (!lines) return EFAULT;
+    the.late = text(lines);
+    const late = (the.deadline = scheduler.wait(time).then(() => {
+      if (the.deadline === late && !the.over) fail(the, LATE);
+    }));
+    return 0;
+  },
+  now: () => Date.now(),
+  log(the, level, place, size) {
+    const bytes = range(place, size);
+    if (bytes) console[/** @type {const} */ (["debug", "log", "warn", "error"])[level] ?? "log"](text(bytes));
+  },
+  panic_text(the, place, size) { the.panic = (the.panic ?? "") + text(range(place, size)); },
+  panic_char(the, char) { the.panic = (the.panic ?? "") + String.fromCodePoint(char); },
+  panic: (the, place, size, line) => console.error(`panicked at ${text(range(place, size))}:${line}: ${the.panic ?? ""}`),
+};
+
+const guarded = (function (/** @type {Import} */ run) {
+  return (/** @type {any} */ a, /** @type {any} */ b, /** @type {any} */ c, /** @type {any} */ d, /** @type {any} */ e) => {
+  try {
+    return run(the, a, b, c, d, e);
+  } catch (error) {
+    the.broken = error;
+    return EIO;
+  }
+};
+});
+
+/** The head of an answer, with what `new Response` takes beside the body: the same object for the same bytes. */
+const head = (function (/** @type {Pool} */ pool, /** @type {number} */ status, /** @type {Uint8Array} */ lines) {
+  const heads = (pool.heads ??= new Map());
+  const key = status + text(lines);
+  let init = heads.get(key);
+  if (!init) {
+    init = { status, headers: headers(key.slice(3)) };
+    if (heads.size < MAX_HEADS) heads.set(key, init);
+  }
+  return (pool.last = { status, lines: lines.slice(), init });
+});
+
+/** Of fields as `name: value` CR LF. */
+const headers = (function (/** @type {string} */ lines) {
   const headers = new Headers();
   for (const line of lines.split("\r\n")) {
     const colon = line.indexOf(":");
     if (colon > 0) headers.append(line.slice(0, colon), line.slice(colon + 2));
   }
   return headers;
-}
+});
 
 /** @param {Uint8Array} a @param {Uint8Array} b */
 function same(a, b) {
@@ -184,310 +359,151 @@ function same(a, b) {
   return true;
 }
 
-/** One event: what the platform gave, and how far its answer has come. */
-export class Served {
-  /** @type {Request | undefined} */
-  request;
-  /** Nothing more becomes of it. */
-  over = false;
-  /** It became what the program wanted. */
-  done = false;
-  /** @type {ResponseInit | undefined} */
-  init;
-  length = -1;
-  passed = 0;
-  /** @type {unknown} */
-  broken;
-  /** Promises that the program waits for. */
-  waits = 0;
-  /** @type {(Body | undefined)[] | undefined} */
-  handles;
-  /** @type {Body | undefined} */
-  body;
-  /** @type {unknown} */
-  deadline;
-  /** Fields of the answer if it comes too late. */
-  late = "";
-  // What only an event that waits has, and only a streamed answer, its methods add.
-
-  /** @param {Instance} instance @param {any} event @param {any} env @param {any} ctx the state too, in a Durable Object @param {string} name */
-  constructor(instance, event, env, ctx, name) {
-    this.instance = instance;
-    this.event = event;
-    this.env = env;
-    this.ctx = ctx;
-    this.name = name;
-  }
-
-  /** Enters the program: starts an event of this kind, or polls. @param {number} [kind] */
-  step(kind) {
-    const { exports, pool } = this.instance;
-    let state;
-    try {
-      state = kind === undefined ? exports.midge_poll() : exports.midge_start(kind);
-    } catch (error) {
-      // A trap, or a panic that has logged what it had to say.
-      return this.fail(error);
-    }
-    if (state === PENDING) {
-      if (!this.waits) this.fail(new Error("midge: the handler waits for nothing"));
-    } else if (state !== DONE) this.fail(this.broken ?? new Error("midge: the event failed"));
-    else if (this.request && !this.response) this.fail(new Error("midge: the request was not answered"));
-    else {
-      this.done = true;
-      this.end();
-      if (pool.idle.length < pool.maxIdle) pool.idle.push(this.instance);
-    }
-  }
-
-  /** The answer of a request that waits. @returns {Response | Promise<Response>} */
-  answer() {
-    const running = this.run();
-    if (this.response) {
-      this.ctx?.waitUntil(running);
-      return this.response;
-    }
-    return new Promise((resolve) => { this.resolve = resolve; });
-  }
-
-  /** Goes on until the event is over, and a stream's end is taken by the client. */
-  run() {
-    const { pool } = this.instance;
-    // A request whose client left may be forgotten by the platform, its promises never settled.
-    pool.forgotten ??= new FinalizationRegistry(() => void pool.live--);
-    pool.forgotten.register(this, undefined, this);
-    const left = () => this.over || this.fail();
-    this.running = new Promise((resolve) => { this.finish = resolve; });
-    const signal = this.request?.signal;
-    if (signal?.aborted) left();
-    else signal?.addEventListener("abort", left);
-    return this.running;
-  }
-
-  /** Has the program polled again when `promise` settles. @param {Promise<unknown>} promise */
-  wait(promise) {
-    this.waits++;
-    promise.then(() => {
-      this.waits--;
-      if (!this.over) this.step();
-    });
-  }
-
-  /** Gives the request up, and the instance with it. @param {unknown} [error] */
-  fail(error) {
-    if (error !== undefined && error !== LATE) console.error(String(error));
-    const { writer } = this;
-    // What was flushed before goes out, unless nobody takes it.
-    if (writer) this.closing = Promise.resolve(error instanceof Error ? this.written : 0)
-      .then(() => writer.abort(error ?? new Error("the client left"))).catch(none);
-    else if (!this.response) this.settle(error === LATE ? failure(503, "the request took too long", this.late) : failure(500));
-    this.end();
-  }
-
-  end() {
-    const { instance, body, handles } = this;
-    this.over = true;
-    instance.pool.live--;
-    instance.served = NOBODY;
-    body?.close();
-    if (handles) for (const handle of handles) handle?.close();
-    if (this.finish) {
-      instance.pool.forgotten?.unregister(this);
-      this.finish(this.closing);
-    }
-  }
-
-  /** @param {Response} response */
-  settle(response) {
-    this.response = response;
-    if (this.resolve) {
-      this.resolve(response);
-      if (!this.over) this.ctx?.waitUntil(this.running);
-    }
-  }
-
-  /** @param {number} id @returns {Body | undefined} */
-  handle(id) {
-    return id ? this.handles?.[id - 1] : this.request && (this.body ??= new Body(this, this.request));
-  }
-
-  /** Begins a streamed answer. */
-  open() {
-    const { readable, writable } = this.length < 0 ? new IdentityTransformStream() : new FixedLengthStream(this.length);
-    this.writer = writable.getWriter();
-    this.settle(new Response(readable, this.init));
-    // A client that leaves shows at the next write.
-    this.closing = this.writer.closed.catch(none);
-  }
-
-  /** @param {Uint8Array} bytes */
-  write(bytes) {
-    if (!this.writer) this.open();
-    this.writing = true;
-    // The platform copies it: the program goes on in its buffer while the client takes this.
-    this.written = /** @type {any} */ (this.writer).write(bytes).then(
-      () => { this.writing = false; },
-      (/** @type {unknown} */ error) => { this.writing = false; this.broken = error ?? true; },
-    );
-    this.wait(/** @type {any} */ (this.written));
-  }
-
-  /** The answer whose body is not streamed by the program. @param {Uint8Array | null} bytes */
-  whole(bytes) {
-    const { calls } = this.instance.pool;
-    if (this.passed && calls) return calls.passed(this);
-    const init = /** @type {ResponseInit} */ (this.init);
-    if (this.length < 0 || this.request?.method !== "HEAD") return new Response(bytes, init);
-    const headers = new Headers(init.headers);
-    headers.set("content-length", String(this.length));
-    return new Response(null, { status: init.status, headers });
-  }
+/** The answer to `HEAD`, which has the length that another would have. @param {Served} the */
+function bare({ init, length }) {
+  const { status, headers: fields } = /** @type {ResponseInit} */ (init);
+  const headers = new Headers(fields);
+  headers.set("content-length", String(length));
+  return new Response(null, { status, headers });
 }
 
-/** A body that the program reads. */
-export class Body {
-  /** @type {ReadableStreamDefaultReader<Uint8Array> | undefined} */
-  reader;
-  /** @type {Uint8Array} */
-  chunk = EMPTY;
-  reading = false;
-  ended = false;
-  /** Left to whom it was passed on to. */
-  passed = false;
+// What waits: the rest of this file is for answers that are not there at once.
 
-  /** @param {Served} owner @param {any} [source] a Request, Response or R2 object: something with a body */
-  constructor(owner, source) {
-    this.owner = owner;
-    this.source = source;
-  }
-
-  /** @param {Uint8Array} place */
-  read(place) {
-    const count = Math.min(place.length, this.chunk.length);
-    if (count) {
-      place.set(this.chunk.subarray(0, count));
-      this.chunk = this.chunk.subarray(count);
-      return count;
-    }
-    if (this.error) return EIO;
-    if (this.reading) return EAGAIN;
-    if (this.ended) return 0;
-    this.reading = true;
-    this.owner.wait(this.next(place.length));
-    return EAGAIN;
-  }
-
-  /** Has the next chunk come in: the whole body, if it is known to fit into `room`. @param {number} room */
-  async next(room) {
-    try {
-      const { source } = this;
-      const known = this.reader || !source?.arrayBuffer ? -1 : length(source);
-      if (known >= 0 && known <= room) {
-        this.chunk = this.whole = new Uint8Array(await source.arrayBuffer());
-        this.ended = true;
-      } else {
-        this.reader ??= source?.body?.getReader();
-        const { value, done } = (await this.reader?.read()) ?? { done: true };
-        this.chunk = value ?? EMPTY;
-        this.ended = done;
-      }
-    } catch (error) {
-      this.error = error ?? true;
-    }
-    this.reading = false;
-  }
-
-  /** Gives up what was not read. */
-  close() {
-    if (!this.passed && !this.ended) (this.reader ?? this.source?.body)?.cancel().catch(none);
-  }
+/** The answer of a request that waits. @param {Served} the @returns {Response | Promise<Response>} */
+function answer(the) {
+  run(the);
+  if (!the.response) return new Promise((resolve) => { the.resolve = resolve; });
+  settle(the, the.response);
+  return the.response;
 }
 
-/** Length of a message's body: 0 without one, -1 if it isn't known. @param {any} message @returns {number} */
-const length = ({ body, headers }) => (body ? Number(headers?.get("content-length") ?? -1) : 0);
+/** Goes on until the event is over, and a stream's end is taken by the client. @param {Served} the */
+export function run(the) {
+  const { pool } = the;
+  // A request whose client left may be forgotten by the platform, its promises never settled.
+  pool.forgotten ??= new FinalizationRegistry(() => void pool.live--);
+  pool.forgotten.register(the, undefined, the);
+  const left = () => the.over || fail(the);
+  the.running = new Promise((resolve) => { the.finish = resolve; });
+  const signal = the.request?.signal;
+  if (signal?.aborted) left();
+  else signal?.addEventListener("abort", left);
+  return the.running;
+}
 
+/** Has the program polled again when `promise` settles. @param {Served} the @param {Promise<unknown>} promise */
+export function wait(the, promise) {
+  the.waits = (the.waits ?? 0) + 1;
+  promise.then(() => {
+    /** @type {number} */ (the.waits)--;
+    if (!the.over) poll(the);
+  });
+}
 
-/** What the program calls, of the event that its instance serves. @type {Record<string, Import>} */
-const imports = {
-  head(the, place, size) {
-    const { method, url } = /** @type {Request} */ (the.request);
-    return the.instance.put(method + " " + url.slice(url.indexOf("/") + 2), place, size);
-  },
-  field(the, handle, name, nameSize, place, size) {
-    const range = the.instance.range(name, nameSize);
-    if (!range) return EFAULT;
-    const value = (handle ? the.handle(handle)?.source : the.request)?.headers?.get(text(range)) ?? null;
-    return value === null ? ENOENT : the.instance.put(value, place, size);
-  },
-  fields(the, place, size) {
-    let lines = "";
-    for (const [name, value] of /** @type {any} */ (the.request).headers) lines += name + ": " + value + "\r\n";
-    return the.instance.put(lines, place, size);
-  },
-  body_length: (the) => (the.request ? length(the.request) : 0),
-  read(the, handle, place, size) {
-    const range = the.instance.range(place, size);
-    return range ? (the.handle(handle)?.read(range) ?? EBADF) : EFAULT;
-  },
-  respond(the, status, place, size, known, passed) {
-    const lines = the.instance.range(place, size);
-    if (!lines) return EFAULT;
-    if (the.init) return EINVAL;
-    the.init = the.instance.head(status, lines);
-    the.length = known;
-    the.passed = passed;
-    return 0;
-  },
-  write(the, place, size, last) {
-    const bytes = the.instance.range(place, size);
-    if (!bytes) return EFAULT;
-    if (!the.init || (the.response && !the.writer)) return EINVAL;
-    if (last && !the.writer) the.settle(the.whole(size ? bytes : null));
-    else {
-      if (size) {
-        if (the.writing) return EAGAIN;
-        if (the.broken) return EIO;
-        the.write(bytes);
-      }
-      if (last) the.writer?.close().catch(none);
-    }
-    return size;
-  },
-  fail(the, status, place, size, fields, fieldsSize) {
-    const message = the.instance.range(place, size), lines = the.instance.range(fields, fieldsSize);
-    if (!message || !lines) return EFAULT;
-    if (the.response) return EINVAL;
-    the.settle(failure(status, text(message), text(lines)));
-    return 0;
-  },
-  deadline(the, time, place, size) {
-    const lines = the.instance.range(place, size);
-    if (!lines) return EFAULT;
-    the.late = text(lines);
-    const late = (the.deadline = scheduler.wait(time).then(() => {
-      if (the.deadline === late && !the.over) the.fail(LATE);
-    }));
-    return 0;
-  },
-  now: Date.now,
-  log(the, level, place, size) {
-    const range = the.instance.range(place, size);
-    if (range) console[/** @type {const} */ (["debug", "log", "warn", "error"])[level] ?? "log"](text(range));
-  },
-  panic_text(the, place, size) { the.instance.panic += text(the.instance.range(place, size)); },
-  panic_char(the, char) { the.instance.panic += String.fromCodePoint(char); },
-  panic: (the, place, size, line) => console.error(`panicked at ${text(the.instance.range(place, size))}:${line}: ${the.instance.panic}`),
-};
-
-/** So that it never throws: that would leave the program's stack where it stood. @param {Instance} instance @param {Import} run */
-const guarded = (instance, run) => (/** @type {any} */ a, /** @type {any} */ b, /** @type {any} */ c, /** @type {any} */ d, /** @type {any} */ e) => {
+/** @param {Served} served */
+function poll(served) {
+  let state;
+  the = served;
+  view = served.instance.view;
   try {
-    return run(instance.served, a, b, c, d, e);
+    state = served.instance.exports.midge_poll();
   } catch (error) {
-    instance.served.broken = error;
-    return EIO;
+    served.broken = error;
   }
-};
+  after(served, state);
+}
+
+/** Has the client given this answer, while the event goes on. @param {Served} the @param {Response} response */
+function settle(the, response) {
+  the.response = response;
+  the.resolve?.(response);
+  if (the.running && !the.over) the.ctx?.waitUntil(the.running);
+}
+
+/** Gives the request up, and the instance with it. @param {Served} the @param {unknown} [error] */
+function fail(the, error) {
+  if (error !== undefined && error !== LATE) console.error(String(error));
+  const { writer } = the;
+  // What was flushed before goes out, unless nobody takes it.
+  if (writer) the.closing = Promise.resolve(error instanceof Error ? the.written : 0)
+    .then(() => writer.abort(error ?? new Error("the client left"))).catch(none);
+  else if (!the.response) settle(the, error === LATE ? failure(503, "the request took too long", the.late) : failure(500));
+  end(the);
+}
+
+/** Takes bytes of a streamed answer. @param {Served} the @param {Uint8Array} bytes @param {number} last */
+function stream(the, bytes, last) {
+  if (bytes.length) {
+    if (the.writing) return EAGAIN;
+    if (the.broken) return EIO;
+    if (!the.writer) {
+      const known = /** @type {number} */ (the.length);
+      const { readable, writable } = known < 0 ? new IdentityTransformStream() : new FixedLengthStream(known);
+      the.writer = writable.getWriter();
+      settle(the, new Response(readable, the.init));
+      // A client that leaves shows at the next write.
+      the.closing = the.writer.closed.catch(none);
+    }
+    the.writing = true;
+    // The platform copies it: the program goes on in its buffer while the client takes this.
+    the.written = the.writer.write(bytes).then(
+      () => { the.writing = false; },
+      (/** @type {unknown} */ error) => { the.writing = false; the.broken = error ?? true; },
+    );
+    wait(the, the.written);
+  }
+  if (last) the.writer?.close().catch(none);
+  return bytes.length;
+}
+
+/** What a handle of the program's stands for; 0 is the request's body. @param {Served} the @param {number} id @returns {Body | undefined} */
+export const handle = (the, id) => (id ? the.handles?.[id - 1] : the.request && (the.body ??= { source: the.request }));
+
+/** @param {Served} the @param {Body} body @param {Uint8Array} place */
+function read(the, body, place) {
+  const { chunk } = body;
+  const count = Math.min(place.length, chunk?.length ?? 0);
+  if (chunk && count) {
+    place.set(chunk.subarray(0, count));
+    body.chunk = chunk.subarray(count);
+    return count;
+  }
+  if (body.error) return EIO;
+  if (!body.reading) {
+    if (body.ended) return 0;
+    body.reading = true;
+    wait(the, next(body, place.length));
+  }
+  return EAGAIN;
+}
+
+/** Has the next chunk come in: the whole body, if it is known to fit into `room`. @param {Body} body @param {number} room */
+async function next(body, room) {
+  try {
+    const { source } = body;
+    const known = body.reader || !source?.arrayBuffer ? -1 : source.body ? length(source) : 0;
+    if (known >= 0 && known <= room) {
+      body.chunk = body.whole = new Uint8Array(await source.arrayBuffer());
+      body.ended = true;
+    } else {
+      body.reader ??= source?.body?.getReader();
+      const { value, done } = (await body.reader?.read()) ?? { done: true };
+      body.chunk = value;
+      body.ended = done;
+    }
+  } catch (error) {
+    body.error = error ?? true;
+  }
+  body.reading = false;
+}
+
+/** Gives up what was not read. @param {Body} body */
+export function close({ passed, ended, reader, source }) {
+  if (!passed && !ended) (reader ?? source?.body)?.cancel().catch(none);
+}
+
+/** Length of a message's body; -1 if it isn't known. @param {any} message @returns {number} */
+const length = ({ headers }) => Number(headers?.get("content-length") ?? -1);
 
 /** The answer that a failure gets, the same as from every other host. @param {number} status @param {string} [message] @param {string} [lines] */
 function failure(status, message, lines = "") {
@@ -502,6 +518,4 @@ function failure(status, message, lines = "") {
 }
 
 /** What a deadline gives up with. */
-const LATE = Symbol();
-/** Stands where no event is served. @type {any} */
-const NOBODY = {};
+const LATE = "late";

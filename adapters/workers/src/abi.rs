@@ -366,6 +366,7 @@ impl<const SIZE: usize> Task<SIZE> {
     }
 
     /// Polls the future that is there; drops it in place once it is done.
+    #[inline(never)]
     pub fn poll(&'static self) -> u32 {
         let Some(poll) = self.poll.get() else { return REFUSED };
         if self.entered.replace(true) {

@@ -1,4 +1,7 @@
 //! One request, driven through an [`Exchange`].
+//!
+//! The runtime compiles each function of a fresh instance when it is first called, and that is what a cold start costs most: what a
+//! plain request doesn't need stands in functions of its own, marked cold.
 
 use core::{
     future::poll_fn,
@@ -44,14 +47,11 @@ pub async fn serve<M: AnyMemory + 'static, H: Headers>(
         Err(status) => return refuse(status, "", b""),
     };
     let mut filled = 0;
-    if let Some(place) = length.and_then(|length| body.get_mut(..usize::try_from(length).ok()?)) {
-        // A body that fits is taken in whole before its handler begins, which then never waits for it.
-        while filled < place.len() {
-            match poll_fn(|_| abi::read_request(place.get_mut(filled..).unwrap_or_default())).await {
-                Some(count) if count > 0 => filled += count,
-                _ => return CUT,
-            }
-        }
+    // A body that fits is taken in whole before its handler begins, which then never waits for it.
+    if let Some(length @ 1..) = length
+        && poll_fn(|_| take_in(body, &mut filled, length)).await.is_none()
+    {
+        return CUT;
     }
     let mut state = ExchangeState::new();
     let plain = PlainMemory { input: body, filled, output, state: &mut state };
@@ -60,6 +60,23 @@ pub async fn serve<M: AnyMemory + 'static, H: Headers>(
     let mut driver = Driver { exchange: &exchange, begun: false, finished: false, ended: false, limit: 0.0 };
     let mut future = pin!(handler.handle(exchange.request(), exchange.response()));
     poll_fn(|context| driver.run(|| future.as_mut().poll(context))).await
+}
+
+/// Fills the front of `body`, as far as it isn't yet, with a body of this length, if there is room for it. `None` if it broke off.
+#[cold]
+#[inline(never)]
+fn take_in(body: &mut [u8], filled: &mut usize, length: u64) -> Poll<Option<()>> {
+    let Some(place) = usize::try_from(length).ok().and_then(|length| body.get_mut(..length)) else {
+        return Poll::Ready(Some(()));
+    };
+    while *filled < place.len() {
+        match abi::read_request(place.get_mut(*filled..).unwrap_or_default()) {
+            Poll::Ready(Some(count)) if count > 0 => *filled += count,
+            Poll::Ready(_) => return Poll::Ready(None),
+            Poll::Pending => return Poll::Pending,
+        }
+    }
+    Poll::Ready(Some(()))
 }
 
 /// Has the answer pass `handle`'s body on, with that message's fields if `fields` says so.
@@ -107,6 +124,8 @@ impl Driver<'_> {
     }
 
     /// Moves what the handler waits for. Ready if that lets it go on; `None` if the answer can't be given.
+    #[cold]
+    #[inline(never)]
     fn move_bytes(&mut self) -> Poll<Option<()>> {
         let limit = self.exchange.time_limit().map_or(0.0, abi::millis);
         if limit != self.limit {
@@ -163,6 +182,8 @@ impl Driver<'_> {
     }
 
     /// Answers a failure, if nothing of the answer is with the host yet.
+    #[cold]
+    #[inline(never)]
     fn fail(&self, failure: Failure) -> u32 {
         let mut buffer = [0; 128];
         let message = match failure.cause() {
@@ -209,6 +230,8 @@ impl Driver<'_> {
 
 /// Has the host answer with a failure, as the engine would: the engine's own way, with its table of reasons, is half the size of a small
 /// Worker.
+#[cold]
+#[inline(never)]
 fn refuse(status: u16, message: &str, lines: &[u8]) -> u32 {
     if abi::fail(status, message, lines).is_some() { DONE } else { CUT }
 }

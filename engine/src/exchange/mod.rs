@@ -44,7 +44,7 @@ use self::{
     failure::{Failure, ResponseError},
     handler::Sent,
     input::{Input, InputState},
-    output::{Announced, Closing, Output, OutputState, Stage},
+    output::{Announced, Closing, Output, OutputState, SHORTCUTS, Stage},
 };
 
 /// What a host knows of a request beside its bytes.
@@ -334,12 +334,20 @@ impl<'b> Exchange<'b> {
     /// Ends the answer with a body that is there whole, if that is all there is to it.
     #[inline]
     fn answer(&self, body: &[u8]) -> bool {
-        let keep = self.keep.get() && (!self.head.parts.reads_on || self.body_lets_keep());
+        let keep = SHORTCUTS && self.keep.get() && (!self.head.parts.reads_on || self.body_lets_keep());
         keep && self.output.try_borrow_mut().is_ok_and(|mut output| output.answer(body, &self.context.date))
     }
 
-    /// Ends the answer's head with the engine's own lines, and decides whether the connection is kept.
+    /// The same for a plain exchange.
     #[inline]
+    fn plain_answer(&self, body: &[u8]) -> bool {
+        self.output.try_borrow_mut().is_ok_and(|mut output| output.plain_answer(body))
+    }
+
+    /// Ends the answer's head with the engine's own lines, and decides whether the connection is kept.
+    // A WebAssembly runtime compiles each function when it is first called, and most answers there need not call this one.
+    #[cfg_attr(target_family = "wasm", inline(never))]
+    #[cfg_attr(not(target_family = "wasm"), inline)]
     fn end_head(&self, announced: Announced) -> Result<(), ResponseError> {
         let keep = self.keep.get() && self.body_lets_keep();
         let closing = Closing { date: self.context.date.get(), keep };

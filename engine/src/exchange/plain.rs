@@ -122,7 +122,8 @@ impl<'b> Exchange<'b> {
             input: RefCell::new(Input { state: input, buffer: memory.input, table: &mut [] }),
             output: RefCell::new(Output { state: output, buffer: memory.output }),
             want: Cell::default(),
-            keep: Cell::new(true),
+            // There is no connection: what would have to be found out for it need not be.
+            keep: Cell::new(false),
             #[cfg(feature = "arena")]
             arena: &state.arena,
         }

@@ -1,13 +1,35 @@
 //! The body of an answer, delimited as its head said, and its trailers.
 
 use super::{
-    Delimiter, Output, Stage,
+    Delimiter, Given, Output, OutputState, Stage,
     lines::{Name, check_name, is_value},
     wire::{CHUNK_HEAD, CHUNK_RESERVE, MAX_CHUNK},
 };
 use crate::exchange::failure::ResponseError;
 
 impl Output<'_> {
+    /// Ends the head and the whole answer with `body` where the host frames by itself, if there is nothing unusual about it and there is room:
+    /// what [`Output::end_head`], [`Output::write`] and [`Output::finish`] would do.
+    #[inline]
+    pub(crate) fn plain_answer(&mut self, body: &[u8]) -> bool {
+        let OutputState { wire: None, stage: Stage::Head, fault: None, fields: Given { length: None, .. }, .. } =
+            self.state
+        else {
+            return false;
+        };
+        if self.state.form.head_request || !self.state.status.has_body() {
+            return false;
+        }
+        let start = self.state.end;
+        let Some(place) = self.buffer.get_mut(start..start + body.len()) else { return false };
+        place.copy_from_slice(body);
+        (self.state.floor, self.state.sent, self.state.end) = (start, start, start + body.len());
+        self.state.committed = self.state.end;
+        self.state.length = Some(body.len() as u64);
+        self.state.stage = Stage::Done;
+        true
+    }
+
     /// Takes in as much of `bytes` as there is room for, and says how much that was.
     #[inline]
     pub(crate) fn write(&mut self, bytes: &[u8]) -> Result<usize, ResponseError> {

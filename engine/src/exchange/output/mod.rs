@@ -221,7 +221,7 @@ impl Output<'_> {
     #[inline(always)]
     fn status_line(&mut self, status: Status) {
         match self.state.wire {
-            Some(_) if status == Status::OK => self.put(b"HTTP/1.1 200 OK\r\n"),
+            Some(_) if SHORTCUTS && status == Status::OK => self.put(b"HTTP/1.1 200 OK\r\n"),
             Some(wire) => (wire.status_line)(self, status),
             None => {}
         }
@@ -299,7 +299,7 @@ impl Output<'_> {
     /// It writes what [`Output::end_head`], [`Output::write`] and [`Output::finish`] would.
     #[inline]
     pub(crate) fn answer(&mut self, body: &[u8], date: &Cell<Option<Date>>) -> bool {
-        if !(self.state.usual && self.state.stage == Stage::Head) {
+        if !(SHORTCUTS && self.state.usual && self.state.stage == Stage::Head) {
             return false;
         }
         let Some(free) = self.buffer.get_mut(self.state.end..) else { return false };
@@ -561,6 +561,7 @@ impl Output<'_> {
     }
 
     /// The fields of a plain answer, once they are complete.
+    #[inline]
     pub(crate) fn plain_head(&self) -> Option<&[u8]> {
         match self.state.stage {
             Stage::Body(_) | Stage::Done if self.state.wire.is_none() => self.buffer.get(..self.state.floor),
@@ -624,6 +625,10 @@ impl Output<'_> {
         count
     }
 }
+
+/// Whether there is the code that only makes HTTP/1.1's answers faster. In WebAssembly hosts frame by themselves, and a fresh instance compiles
+/// all that is in a function when it is first called: there the same is done the longer way.
+pub(crate) const SHORTCUTS: bool = !cfg!(target_family = "wasm");
 
 /// The engine's own lines in most answers, but for the date and the digits.
 const USUAL_LINES: &[u8; 53] = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-length: ";
