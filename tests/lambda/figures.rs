@@ -1,4 +1,4 @@
-//! Prints what the Lambda host costs, beside lambda_http in the same run: `tests/lambda/run figures` builds both and starts this.
+//! Prints what the Lambda host costs, beside lambda_http and lambda_runtime in the same run: `tests/lambda/run figures` builds both and starts this.
 //!
 //! "Per invocation" is (the total for 2N invocations - the total for N) / N, so that starting and stopping cancel out. Each
 //! answer is checked.
@@ -26,33 +26,51 @@ use fake::{Api, Fake, NEXT};
 
 fn main() {
     let path = |name: &str| PathBuf::from(std::env::var_os(name).unwrap_or_else(|| panic!("{name} is not set")));
-    let (hello, peer) = (path("MIDGE_HELLO"), path("MIDGE_PEER"));
+    let (hello, peers) = (path("MIDGE_HELLO"), [path("MIDGE_PEER"), path("MIDGE_PEER_RUNTIME")]);
     let (small, position) = (path("MIDGE_HELLO_STATIC"), path("MIDGE_HELLO_STATIC_PIE"));
     let crates = |name: &str| std::env::var(name).unwrap();
     let size = |program: &Path| fs::metadata(program).unwrap().len();
+    let row = |what: &str, must: &str, midge: String, peers: [String; 2]| {
+        println!("| {what} | {must} | {midge} | {} |", peers.join(" | "));
+    };
 
-    println!("| what | must | midge | lambda_http |");
-    println!("|---|---|---|---|");
-    println!("| bytes, static, x86-64 (PIE) | 350,000 | {} ({}) | |", size(&small), size(&position));
-    println!("| bytes, dynamic | | {} | {} |", size(&hello), size(&peer));
-    println!("| crates | 12 | {} | {} |", crates("MIDGE_HELLO_CRATES"), crates("MIDGE_PEER_CRATES"));
+    println!("| what | must | midge | lambda_http | lambda_runtime |");
+    println!("|---|---|---|---|---|");
+    row(
+        "bytes, static, x86-64 (PIE)",
+        "350,000",
+        format!("{} ({})", size(&small), size(&position)),
+        Default::default(),
+    );
+    row("bytes, dynamic", "", size(&hello).to_string(), peers.each_ref().map(|peer| size(peer).to_string()));
+    row(
+        "crates",
+        "12",
+        crates("MIDGE_HELLO_CRATES"),
+        [crates("MIDGE_PEER_CRATES"), crates("MIDGE_PEER_RUNTIME_CRATES")],
+    );
     let (to_next, each) = system_calls(&small);
     let (to_next_dynamic, _) = system_calls(&hello);
-    let (peer_to_next, peer_each) = system_calls(&peer);
-    println!("| system calls from exec to `/next` (dynamic) | 30 | {to_next} ({to_next_dynamic}) | {peer_to_next} |");
-    println!("| system calls per invocation | 4 | {each:.2} | {peer_each:.2} |");
-    let (allocations, bytes) = allocations(&hello);
-    let (peer_allocations, peer_bytes) = self::allocations(&peer);
-    println!(
-        "| allocations per invocation (bytes) | 0 | {allocations:.2} ({bytes:.0}) | {peer_allocations:.2} ({peer_bytes:.0}) |"
+    let peer_calls = peers.each_ref().map(|peer| system_calls(peer));
+    row(
+        "system calls from exec to `/next` (dynamic)",
+        "30",
+        format!("{to_next} ({to_next_dynamic})"),
+        peer_calls.map(|(to_next, _)| to_next.to_string()),
     );
-    println!(
-        "| user-space instructions per {}-byte event | 15,000 | {:.0} | {:.0} |",
-        event().len(),
-        instructions(&hello),
-        instructions(&peer)
+    row("system calls per invocation", "4", format!("{each:.2}"), peer_calls.map(|(_, each)| format!("{each:.2}")));
+    let told = |program: &Path| {
+        let (allocations, bytes) = allocations(program);
+        format!("{allocations:.2} ({bytes:.0})")
+    };
+    row("allocations per invocation (bytes)", "0", told(&hello), peers.each_ref().map(|peer| told(peer)));
+    row(
+        &format!("user-space instructions per {}-byte event", event().len()),
+        "15,000",
+        format!("{:.0}", instructions(&hello)),
+        peers.each_ref().map(|peer| format!("{:.0}", instructions(peer))),
     );
-    times(&small, &hello, &peer);
+    times(&small, &hello, &peers);
 }
 
 /// An event of an HTTP API, of about 2 KB, as a browser behind a CDN brings it about.
@@ -162,14 +180,14 @@ fn instructions(program: &Path) -> f64 {
 }
 
 /// Side by side, in turns.
-fn times(small: &Path, hello: &Path, peer: &Path) {
+fn times(small: &Path, hello: &Path, peers: &[PathBuf; 2]) {
     let median = |mut times: Vec<Duration>| {
         times.sort_unstable();
         times[times.len() / 2]
     };
-    let programs = [small, hello, peer];
-    let mut starts: [Vec<Duration>; 3] = Default::default();
-    let mut each: [Vec<Duration>; 3] = Default::default();
+    let programs = [small, hello, &peers[0], &peers[1]];
+    let mut starts: [Vec<Duration>; 4] = Default::default();
+    let mut each: [Vec<Duration>; 4] = Default::default();
     for _ in 0..ROUNDS {
         for (index, program) in programs.iter().enumerate() {
             let begun = Instant::now();
@@ -185,17 +203,16 @@ fn times(small: &Path, hello: &Path, peer: &Path) {
             drop((api, fake));
         }
     }
-    let [start_small, start_hello, start_peer] = starts.map(median);
-    let [each_small, each_hello, each_peer] = each.map(median);
-    let factor = |peer: Duration, own: Duration| peer.as_secs_f64() / own.as_secs_f64();
-    println!(
-        "| exec to `/next`, static (dynamic) | ahead | {start_small:.1?} ({start_hello:.1?}), {:.1} times as fast | {start_peer:.1?} |",
-        factor(start_peer, start_small)
-    );
-    println!(
-        "| per invocation, static (dynamic) | ahead | {each_small:.1?} ({each_hello:.1?}), {:.2} times as fast | {each_peer:.1?} |",
-        factor(each_peer, each_small)
-    );
+    for (what, times) in [("exec to `/next`", starts), ("per invocation", each)] {
+        let [small, hello, http, runtime] = times.map(median);
+        let factor =
+            |peer: Duration| format!("{peer:.1?}, {:.2} times midge's", peer.as_secs_f64() / small.as_secs_f64());
+        println!(
+            "| {what}, static (dynamic) | ahead | {small:.1?} ({hello:.1?}) | {} | {} |",
+            factor(http),
+            factor(runtime)
+        );
+    }
 }
 
 const ROUNDS: usize = 21;

@@ -1,42 +1,79 @@
-// Prints the Workers host's figures: size, memory, what a cold isolate costs, and requests a second, each beside plain JavaScript that
-// answers the same. Rates and times are taken in turns, so that a noisy machine is noisy for both.
+// Prints the Workers host's figures as a Markdown table: size, memory, what a cold isolate costs, and requests a second, beside plain
+// JavaScript that answers the same, and beside workers-rs where WORKERS_RS names the folder that wasm-bindgen wrote its worker to
+// (benches/compare/workers-rs/build does). Rates and times are taken in turns, so that a noisy machine is noisy for all.
 
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
 import os from "node:os";
 import path from "node:path";
+import { fileURLToPath } from "node:url";
 
 import { gzipped, hello as smallest, start } from "./lib.js";
 
-const kilobytes = (bytes) => `${(bytes / 1024).toFixed(1)} KiB`;
+const here = path.dirname(fileURLToPath(import.meta.url));
+const kilobytes = (bytes) => (bytes / 1024).toFixed(1);
 const least = (numbers) => Math.min(...numbers);
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 
 const { sources: hello, minified } = smallest();
 const plain = { "worker.js": `export default { fetch() { return new Response("Hello, World!", { headers: { "content-type": "text/plain" } }); } };` };
 
-const shim = hello["midge.js"];
-console.log("hello, as it is:        wasm %s + JavaScript %s = %s gzipped", kilobytes(hello["module.wasm"].length), kilobytes(shim.length),
-  kilobytes(gzipped(hello["module.wasm"]) + gzipped(shim)));
-console.log("hello, \"minify\": true:  wasm %s + JavaScript %s = %s gzipped (%s + %s)", kilobytes(hello["module.wasm"].length), kilobytes(minified.length),
-  kilobytes(gzipped(hello["module.wasm"]) + gzipped(minified)), kilobytes(gzipped(hello["module.wasm"])), kilobytes(gzipped(minified)));
+/** As wrangler bundles it: the entry and what it uses of the files in a folder. */
+const minify = (entry, folder) => execFileSync(path.join(here, "node_modules/.bin/esbuild"),
+  ["--bundle", "--minify", "--format=esm", "--external:*.wasm", "--loader=js"], { cwd: folder, input: entry });
 
-const instance = new WebAssembly.Instance(new WebAssembly.Module(hello["module.wasm"]), { midge: new Proxy({}, { get: () => () => 0 }) });
-console.log("memory of an instance:  %d pages", instance.exports.memory.buffer.byteLength / 65_536);
+/** What is loaded of each, bundled: the entry, and the module if there is one. */
+const bundled = {
+  midge: { "worker.js": minified, "module.wasm": hello["module.wasm"] },
+  "plain JavaScript": plain,
+};
+if (process.env.WORKERS_RS) {
+  // The least that starts it; workers-rs' own build adds what starts it anew after a panic.
+  const entry = `import * as bindings from "./index_bg.js";
+import module from "./module.wasm";
+const instance = new WebAssembly.Instance(module, { "./index_bg.js": bindings });
+bindings.__wbg_set_wasm(instance.exports);
+instance.exports.__wbindgen_start?.();
+export default { fetch: (request, env, context) => bindings.fetch(request, env, context) };`;
+  bundled["workers-rs"] = { "worker.js": minify(entry, process.env.WORKERS_RS), "module.wasm": fs.readFileSync(path.join(process.env.WORKERS_RS, "index_bg.wasm")) };
+}
+const names = Object.keys(bundled);
+/** Everyone, and each round begun by another. */
+const turned = (round) => names.map((_, at) => names[(at + round) % names.length]);
+const row = (what, of) => console.log(`| ${what} | ${names.map((name) => of(name)).join(" | ")} |`);
+
+row("what", (name) => name);
+console.log(`|---|${"---:|".repeat(names.length)}`);
+const wasm = (name) => bundled[name]["module.wasm"];
+row("wasm, KiB", (name) => kilobytes(wasm(name)?.length ?? 0));
+row("JavaScript as bundled and minified, KiB", (name) => kilobytes(bundled[name]["worker.js"].length));
+row("both gzipped, KiB", (name) => kilobytes((wasm(name) ? gzipped(wasm(name)) : 0) + gzipped(bundled[name]["worker.js"])));
+row("JavaScript before that, KiB", (name) => name === "midge" ? kilobytes(hello["midge.js"].length) : "");
+row("all gzipped without minifying, KiB", (name) => name === "midge" ? kilobytes(gzipped(hello["module.wasm"]) + gzipped(hello["midge.js"])) : "");
+row("memory of an instance at its start, pages of 64 KiB", (name) => wasm(name) ? pages(wasm(name)) : "");
+
+/** How much memory a module asks for: the imports do nothing, and nothing is called. */
+function pages(bytes) {
+  const module = new WebAssembly.Module(bytes);
+  const imports = {};
+  for (const { module: from, name, kind } of WebAssembly.Module.imports(module)) {
+    if (kind !== "function") throw new Error(`an import that is no function: ${from} ${name}`);
+    (imports[from] ??= {})[name] = () => 0;
+  }
+  return new WebAssembly.Instance(module, imports).exports.memory.buffer.byteLength / 65_536;
+}
 
 // Cold isolates, through workerd's loader, in turns.
 const loader = {
   "worker.js": `
-import entry from "./entry.txt"; import plain from "./plain.txt"; import wasm from "./module.bin";
-const sources = {
-  midge: { "worker.js": entry },
-  plain: { "worker.js": plain },
-};
+${names.map((name, index) => `import entry${index} from "./entry${index}.txt"; ${wasm(name) ? `import wasm${index} from "./module${index}.bin";` : `const wasm${index} = null;`}`).join("\n")}
+const sources = [${names.map((_, index) => `{ entry: entry${index}, wasm: wasm${index} }`).join(", ")}];
 let id = 0;
 export default {
   async fetch(request, env) {
-    const modules = { ...sources[new URL(request.url).pathname.slice(1)] };
-    if (modules["worker.js"] === entry) {
+    const { entry, wasm } = sources[new URL(request.url).pathname.slice(1)];
+    const modules = { "worker.js": entry };
+    if (wasm) {
       // Isolates with equal modules share what was compiled: a section that says nothing makes each of them another one.
       const bytes = new Uint8Array(wasm.byteLength + 6);
       bytes.set(new Uint8Array(wasm));
@@ -48,40 +85,53 @@ export default {
   },
 };`,
 };
+names.forEach((name, index) => {
+  loader[`entry${index}.txt`] = bundled[name]["worker.js"];
+  if (wasm(name)) loader[`module${index}.bin`] = wasm(name);
+});
 
 const dir = fs.mkdtempSync(path.join(os.tmpdir(), "midge-figures-"));
-const server = await start({
-  midge: { modules: hello }, plain: { modules: plain },
-  loader: {
-    modules: { ...loader, "entry.txt": minified, "plain.txt": plain["worker.js"], "module.bin": hello["module.wasm"] },
-    bindings: `(name = "LOADER", workerLoader = (id = "figures"))`,
-  },
-}, { dir });
+const services = Object.fromEntries(names.map((name, index) => [`peer${index}`, { modules: name === "midge" ? hello : bundled[name] }]));
+const server = await start({ ...services, loader: { modules: loader, bindings: `(name = "LOADER", workerLoader = (id = "figures"))` } }, { dir });
 try {
-  const cold = { midge: [], plain: [] };
+  await same();
+  const cold = Object.fromEntries(names.map((name) => [name, []]));
   for (let round = 0; round < 210; round++) {
-    for (const name of round % 2 ? ["midge", "plain"] : ["plain", "midge"]) {
+    for (const name of turned(round)) {
       const begin = process.hrtime.bigint();
-      const answer = await server.call("loader", `/${name}`);
+      const answer = await server.call("loader", `/${names.indexOf(name)}`);
       const time = Number(process.hrtime.bigint() - begin) / 1e6;
       if (answer.text !== "Hello, World!") throw new Error(`loader: ${answer.status} ${answer.text} ${server.log.text}`);
       // The first ones warm the loader itself up.
       if (round >= 10) cold[name].push(time);
     }
   }
-  const [midge, js] = [median(cold.midge), median(cold.plain)];
-  console.log("a cold isolate:         %s ms, plain JavaScript %s ms: %s ms added (medians of %d; the least: %s ms added)", midge.toFixed(2), js.toFixed(2), (midge - js).toFixed(2),
-    cold.midge.length, (least(cold.midge) - least(cold.plain)).toFixed(2));
+  const js = cold["plain JavaScript"];
+  row(`a cold isolate, ms (median of ${js.length})`, (name) => median(cold[name]).toFixed(2));
+  row("added to plain JavaScript's, ms: medians (the least)", (name) =>
+    name === "plain JavaScript" ? "" : `${(median(cold[name]) - median(js)).toFixed(2)} (${(least(cold[name]) - least(js)).toFixed(2)})`);
 
-  const rates = { midge: [], plain: [] };
+  const rates = Object.fromEntries(names.map((name) => [name, []]));
   const rate = (name, seconds) => Number(/Requests\/sec:\s+([\d.]+)/.exec(String(
-    execFileSync("wrk", ["-t1", "-c32", `-d${seconds}`, `http://127.0.0.1:${server.ports[name]}/`])))?.[1]);
-  for (const name of ["plain", "midge"]) rate(name, 2);
-  for (let round = 0; round < 9; round++) for (const name of round % 2 ? ["midge", "plain"] : ["plain", "midge"]) rates[name].push(rate(name, 2));
-  const ratios = rates.midge.map((value, index) => value / rates.plain[index]);
-  console.log("requests a second:      %d, plain JavaScript %d: ratio %s (median of %d turns, %s to %s)", median(rates.midge), median(rates.plain), median(ratios).toFixed(2),
-    ratios.length, Math.min(...ratios).toFixed(2), Math.max(...ratios).toFixed(2));
+    execFileSync("wrk", ["-t1", "-c32", `-d${seconds}`, `http://127.0.0.1:${server.ports[`peer${names.indexOf(name)}`]}/`])))?.[1]);
+  for (const name of names) rate(name, 2);
+  for (let round = 0; round < 9; round++) for (const name of turned(round)) rates[name].push(rate(name, 2));
+  row("requests a second", (name) => Math.round(median(rates[name])));
+  row("requests a second against plain JavaScript's: median of 9 turns (from, to)", (name) => {
+    const ratios = rates[name].map((value, index) => value / rates["plain JavaScript"][index]);
+    return name === "plain JavaScript" ? "" : `${median(ratios).toFixed(2)} (${least(ratios).toFixed(2)}, ${Math.max(...ratios).toFixed(2)})`;
+  });
 } finally {
   await server.stop();
   server.remove();
+}
+
+/** All of them answer the same, or there is nothing to compare. */
+async function same() {
+  for (const [index, name] of names.entries()) {
+    const { status, text, headers } = await server.call(`peer${index}`, "/");
+    if (status !== 200 || text !== "Hello, World!" || headers["content-type"] !== "text/plain") {
+      throw new Error(`${name} answers ${status} ${headers["content-type"]} ${text} ${server.log.text}`);
+    }
+  }
 }

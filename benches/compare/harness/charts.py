@@ -88,7 +88,7 @@ def bars(place, name, values, form, logarithmic):
     place.spines["bottom"].set_visible(False)
     if logarithmic:
         place.set_xscale("log")
-        place.set_xlim(least / 2.5, max(lengths) * 6)
+        place.set_xlim(least / 2, max(lengths) * 6)
 
 
 if __name__ == "__main__":

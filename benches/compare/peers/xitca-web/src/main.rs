@@ -29,8 +29,11 @@ fn main() -> std::io::Result<()> {
 }
 
 async fn pieces() -> WebResponse {
-    let pieces = (0..PIECES).map(|_| Ok::<_, Infallible>(Bytes::from_static(&PIECE)));
-    answer(BYTES, BoxBody::new(StreamDataBody::new(stream::iter(pieces))))
+    // Not `stream::iter`: xitca-web takes the number of its items for the number of their bytes.
+    let pieces = stream::unfold(0, async |sent| {
+        (sent < PIECES).then(|| (Ok::<_, Infallible>(Bytes::from_static(&PIECE)), sent + 1))
+    });
+    answer(BYTES, BoxBody::new(StreamDataBody::new(pieces)))
 }
 
 async fn upload(Body(body): Body<RequestBody>) -> Result<WebResponse, Error> {
