@@ -146,7 +146,12 @@ fn the_rfcs_ranges() {
         assert_eq!(ranged(range, 10_000), Selected::Whole, "{range}");
     }
     assert_eq!(ranged("bytes=0-", 0), Selected::Unsatisfiable);
-    assert_eq!(ranged("bytes=-1", 0), Selected::Whole);
+    for range in ["bytes=-1", "bytes=-01", "bytes=,-1,"] {
+        assert_eq!(ranged(range, 0), Selected::Whole, "{range}");
+    }
+    for range in ["bytes=-0", "bytes=-000", "bytes=-1,-1"] {
+        assert_eq!(ranged(range, 0), Selected::Unsatisfiable, "{range}");
+    }
     assert_eq!(outcome("GET", "Range: bytes=0-1\r\nRange: bytes=0-1\r\n", plain()), Selected::Whole);
     assert_eq!(outcome("GET", "Range: bytes=0-1\r\n", plain().without_ranges()), Selected::Whole);
 }

@@ -23,6 +23,9 @@ pub mod multipart;
 pub mod render;
 pub mod response;
 pub mod router;
+pub mod select;
+pub mod websocket;
+pub mod workers;
 
 #[allow(dead_code, missing_docs)]
 #[path = "../../engine/tests/common/app.rs"]
@@ -41,7 +44,7 @@ pub(crate) type Lines = Vec<(String, Vec<u8>)>;
 pub type Check = fn(&[u8]);
 
 /// Every target, by name.
-pub const TARGETS: [(&str, Check); 13] = [
+pub const TARGETS: [(&str, Check); 16] = [
     ("answer", answer::check),
     ("chunked", chunked::check),
     ("connection", connection::check),
@@ -55,6 +58,9 @@ pub const TARGETS: [(&str, Check); 13] = [
     ("render", render::check),
     ("response", response::check),
     ("router", router::check),
+    ("select", select::check),
+    ("websocket", websocket::check),
+    ("workers", workers::check),
 ];
 
 /// Takes small numbers off the front of a fuzzer's input: what is left is the text, so that corpora stay readable.

@@ -15,6 +15,9 @@ use crate::{
 const SOURCES: [Source; 6] =
     [Source::RestApi, Source::HttpApi, Source::FunctionUrl, Source::AlbSingle, Source::AlbMulti, Source::Lattice];
 
+/// More than any answer takes that fits into an input.
+const ROOM: usize = 1 << 16;
+
 /// Renders one answer, whole and in pieces, with and without room.
 pub fn check(mut data: &[u8]) {
     let source = SOURCES[number(&mut data, SOURCES.len())];
@@ -36,9 +39,9 @@ pub fn check(mut data: &[u8]) {
         }
     }
 
-    let whole = render(source, status, &lines, &[body], 1 << 20).expect("there is room");
+    let whole = render(source, status, &lines, &[body], ROOM).expect("there is room");
     let pieces: Vec<&[u8]> = body.chunks(piece).collect();
-    assert_eq!(render(source, status, &lines, &pieces, 1 << 20).as_ref(), Ok(&whole));
+    assert_eq!(render(source, status, &lines, &pieces, ROOM).as_ref(), Ok(&whole));
     if let Ok(tight) = render(source, status, &lines, &pieces, room) {
         assert_eq!(tight, whole);
     }
@@ -51,7 +54,7 @@ pub fn check(mut data: &[u8]) {
     };
     assert_eq!(given, body);
 
-    let mut out = vec![0; 1 << 20];
+    let mut out = vec![0; ROOM];
     let length = prelude(source, &mut out, status, &lines).expect("there is room");
     let prelude: Value = serde_json::from_slice(&out[..length]).expect("JSON");
     assert_eq!(prelude["statusCode"], status.code());

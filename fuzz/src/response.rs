@@ -12,15 +12,15 @@ use midge_tests::wire::{Asked, Ending, Reader};
 use crate::{Lines, common::Bench};
 
 #[derive(Arbitrary, Debug)]
-struct Script {
+pub(crate) struct Script {
     method: Method,
     http10: bool,
     take: u8,
     interim: Option<(u16, Lines)>,
     status: u16,
     usual: bool,
-    fields: Lines,
-    length: Option<u8>,
+    pub(crate) fields: Lines,
+    pub(crate) length: Option<u8>,
     close: bool,
     body: Body,
     fails: bool,
@@ -42,11 +42,11 @@ enum Body {
 
 /// What the handler believes that it wrote.
 #[derive(Debug, Default)]
-struct Written {
-    content: Vec<u8>,
+pub(crate) struct Written {
+    pub(crate) content: Vec<u8>,
     trailers: Lines,
     /// `Sent` was made.
-    sent: bool,
+    pub(crate) sent: bool,
     interim: bool,
 }
 
@@ -86,8 +86,8 @@ pub fn check(data: &[u8]) {
     assert!(!reset, "a whole answer, and a reset: {}", context());
     if written.sent {
         assert_eq!(response.head.status, script.status(), "{}", context());
-        // (What is written to a HEAD, or with 304, tells a length and no more.)
-        let is_bodiless = script.method == Method::Head || script.status() == 304;
+        // (What is written to a HEAD, or with 204 or 304, tells a length and no more.)
+        let is_bodiless = script.method == Method::Head || matches!(script.status(), 204 | 304);
         let expected = if is_bodiless { &[][..] } else { &written.content[..] };
         assert_eq!(response.content, expected, "{}", context());
         // A declared length is the body's, or is told of a body that isn't there at all.
@@ -135,12 +135,17 @@ pub fn check(data: &[u8]) {
 }
 
 impl Script {
-    fn status(&self) -> u16 {
+    pub(crate) fn status(&self) -> u16 {
         if self.usual { 200 + self.status % 5 * 100 % 400 } else { self.status }
     }
 }
 
-async fn follow(script: &Script, written: &RefCell<Written>, mut response: Response<'_>) -> Result<Sent, Failure> {
+/// Does what a script says.
+pub(crate) async fn follow(
+    script: &Script,
+    written: &RefCell<Written>,
+    mut response: Response<'_>,
+) -> Result<Sent, Failure> {
     if let Some((status, fields)) = &script.interim {
         let mut interim = response.interim(*status);
         for (name, value) in fields {

@@ -22,7 +22,8 @@ pub fn check(mut data: &[u8]) {
     let mut dice = || {
         let line = Line { verb: VERBS[number(&mut data, VERBS.len())], pattern: pattern(&mut data) };
         // What conflicts with another is an error at start, of which there are tests.
-        if table.iter().all(|other| !conflict(other, &line)) && !(line.verb == Verb::Nest && !is_prefix(line.pattern)) {
+        let may_be = line.verb != Verb::Nest || is_prefix(line.pattern);
+        if may_be && table.iter().all(|other| !conflict(other, &line)) {
             table.push(line);
         }
     };
@@ -151,7 +152,7 @@ fn add<R: Routes, H: Handler>(router: Router<R>, line: &Line, handler: H) -> Rou
 
 impl Seen {
     fn new(arm: usize, request: &Request<'_>) -> Self {
-        let value = |name| Some((name, request.param(name).ok()?.raw().escape_ascii().to_string()));
+        let value = |name| Some((name, String::from_utf8(request.param(name).ok()?.raw().to_vec()).ok()?));
         let parameters = ["x", "y", "z"].into_iter().filter_map(value).collect();
         Self { arm, pattern: request.pattern(), parameters, below: request.path_below().to_owned() }
     }
@@ -286,9 +287,14 @@ fn is_prefix(pattern: &str) -> bool {
     !pattern.ends_with('/') && !pattern.contains("{*")
 }
 
-/// Whether it can be a request's path.
+/// Whether it can be a request's path: what RFC 3986, section 3.3, lets stand there.
 fn is_path(path: &str) -> bool {
-    path.starts_with('/')
+    let is_pchar = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~!$&'()*+,;=:@/".contains(&byte);
+    let mut pieces = path.split('%');
+    let first = pieces.next().unwrap_or_default();
+    let is_escaped = |piece: &str| piece.len() >= 2 && piece.as_bytes()[..2].iter().all(u8::is_ascii_hexdigit);
+    first.starts_with('/')
         && path.len() < 512
-        && path.bytes().all(|byte| byte.is_ascii_graphic() && !b"?#".contains(&byte))
+        && first.bytes().all(is_pchar)
+        && pieces.all(|piece| is_escaped(piece) && piece.bytes().all(is_pchar))
 }

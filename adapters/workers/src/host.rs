@@ -29,12 +29,7 @@ pub trait Headers {
 
 /// Serves the request that the host has for this instance. An event of another `kind` fails.
 #[doc(hidden)]
-pub async fn serve<M: AnyMemory + 'static, H: Headers>(
-    kind: u32,
-    handler: impl Handler,
-    memory: &'static M,
-    _: H,
-) -> u32 {
+pub async fn serve<M: AnyMemory, H: Headers>(kind: u32, handler: impl Handler, memory: &M, _: H) -> u32 {
     if kind != abi::FETCH {
         return CUT;
     }

@@ -24,8 +24,10 @@ pub(super) fn asked(value: &[u8], length: u64) -> Asked {
     }
     let mut ranges = [(0, 0); MAX_RANGES];
     let (mut specs, mut count) = (0, 0);
+    let mut last: &[u8] = b"";
     for spec in set.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty()) {
         specs += 1;
+        last = spec;
         let Some(range) = read(spec, length) else { return Asked::Ignored };
         if specs > MAX_RANGES {
             return Asked::Ignored;
@@ -42,7 +44,8 @@ pub(super) fn asked(value: &[u8], length: u64) -> Asked {
     let mut rest = ranges.iter();
     let Some(&(start, mut end)) = rest.next() else {
         // A suffix of nothing is satisfiable, and can't be told in a `Content-Range`.
-        let is_empty = length == 0 && set.trim_ascii().starts_with(b"-") && specs == 1 && set.trim_ascii() != b"-0";
+        let is_suffix = last.strip_prefix(b"-").and_then(number).is_some_and(|suffix| suffix > 0);
+        let is_empty = length == 0 && specs == 1 && is_suffix;
         return if specs == 0 || is_empty { Asked::Ignored } else { Asked::Unsatisfiable };
     };
     for &(next_start, next_end) in rest {

@@ -62,6 +62,8 @@ impl<const N: usize> Gathered<N> {
 #[derive(Debug)]
 pub struct Messages {
     decoder: WebsocketFrameDecoder,
+    /// Bytes of the frame's header so far.
+    header: usize,
     /// Whether the message that has begun is text.
     text: Option<bool>,
     message: Gathered<MESSAGE_BYTES>,
@@ -76,6 +78,7 @@ impl Messages {
     pub const fn new() -> Self {
         Self {
             decoder: WebsocketFrameDecoder::new(),
+            header: 0,
             text: None,
             message: Gathered::new(),
             control: Gathered::new(),
@@ -103,6 +106,9 @@ impl Messages {
             };
             let (consumed, begun) = (result.consumed_bytes, *at);
             *at = begun.saturating_add(consumed);
+            if matches!(result.event, None | Some(WebsocketFrameEvent::Start { .. })) {
+                self.header = self.header.saturating_add(consumed);
+            }
             match result.event {
                 None if consumed == 0 || consumed == before => return Ok(None),
                 None => {}
@@ -129,8 +135,15 @@ impl Messages {
     }
 
     fn begin(&mut self, frame: &FrameInfo) -> Result<(), Violation> {
-        // Without a mask, with reserved bits, of a reserved kind, or a control frame in fragments (sections 5.1, 5.2, 5.5).
-        if frame.mask.is_none() || !frame.is_reasonable() {
+        let shortest = match frame.payload_length {
+            0..=125 => 6,
+            126..=0xffff => 8,
+            _ => 14,
+        };
+        let header = core::mem::take(&mut self.header);
+        // Without a mask, with reserved bits, of a reserved kind, a control frame in fragments, or a length in more bytes than it needs (sections
+        // 5.1, 5.2, 5.5).
+        if frame.mask.is_none() || !frame.is_reasonable() || header != shortest {
             return Err(PROTOCOL_ERROR);
         }
         if frame.opcode.is_control() {
@@ -292,6 +305,8 @@ mod tests {
             (frame(0x81, &big), "1009"),
             ([frame(0x01, half), frame(0x80, half)].concat(), "1009"),
             (b"\x82\xff\xff\xff\xff\xff\xff\xff\xff\xff\0\0\0\0".to_vec(), "1009"),
+            (b"\x81\xfe\0\x01\0\0\0\0a".to_vec(), "1002"),
+            (b"\x82\xff\0\0\0\0\0\0\0\x7e\0\0\0\0".to_vec(), "1002"),
             (frame(0x88, b"\x03"), "1002"),
             (frame(0x88, b"\x03\xed"), "1002"),
             (frame(0x88, b"\0\0"), "1002"),
