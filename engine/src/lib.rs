@@ -68,6 +68,7 @@ pub use crate::{
     connection::{Connection, Step},
     data::{
         cookies::Cookies,
+        escape::{EscapeError, json_escape},
         etag::EntityTag,
         events::{EventStream, ServerEvent},
         form::Form,
@@ -90,6 +91,7 @@ pub use crate::{
         fields::{Field, Fields, Span},
         framing::{BodyFraming, ConnectionOptions, ContentLength, Expect, Facts, Framing, TransferEncoding, framing},
         head::Head,
+        letters::letter_bits,
         limits::Limits,
         method::{Method, Version},
         reject::Reject,

@@ -6,6 +6,7 @@ mod accept;
 mod answers;
 pub(crate) mod cookies;
 mod date;
+pub(crate) mod escape;
 pub(crate) mod etag;
 pub(crate) mod events;
 pub(crate) mod form;

@@ -8,6 +8,7 @@ pub(crate) mod fields;
 pub(crate) mod framing;
 pub(crate) mod head;
 pub(crate) mod host;
+pub(crate) mod letters;
 pub(crate) mod limits;
 pub(crate) mod method;
 pub(crate) mod reject;

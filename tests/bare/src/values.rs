@@ -8,7 +8,7 @@ use midge::{
     ManualClock, Method, Peer, PercentEncoded, PercentError, Reject, RequestId, ResponseError, Span, State, Status,
     Version,
     client::{self, AnswerReader, Content, Host, RequestHead, Sending, Wire},
-    framing,
+    framing, json_escape, letter_bits,
     testing::CallError,
 };
 
@@ -54,6 +54,8 @@ fn tokens(checks: &mut Checks) {
     check!(checks, Method::from_token(black_box("PATCH")) == Method::Patch);
     check!(checks, Method::from_token(black_box("BREW")).as_str() == "BREW" && Method::MAX_LEN > 4);
     check!(checks, black_box(Version::Http11).as_str() == "1.1");
+    check!(checks, letter_bits(black_box(b"content-type: te")).trailing_ones() == 12);
+    check!(checks, json_escape(black_box(b"\\u0041")) == Ok(('A', 6)));
     let status = Status::new(black_box(404)).unwrap_or(Status::OK);
     check!(checks, status.code() == 404 && status.reason() == "Not Found" && status.digits() == *b"404");
     check!(checks, !status.is_interim() && !status.is_bodiless() && Status::INTERNAL_SERVER_ERROR.code() == 500);

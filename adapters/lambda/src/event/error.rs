@@ -2,6 +2,8 @@
 
 use core::fmt;
 
+use midge::EscapeError;
+
 /// Why an event can't be served. Offsets count from the event's first byte.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum EventError {
@@ -74,6 +76,16 @@ pub(crate) enum NotHttp {
 }
 
 impl EventError {
+    /// For an escape at `at` that is wrong.
+    #[cold]
+    pub(super) const fn of_escape(error: EscapeError, at: usize) -> Self {
+        match error {
+            EscapeError::Unknown => Self::Escape { at },
+            EscapeError::Surrogate => Self::Surrogate { at },
+            EscapeError::Truncated => Self::Truncated,
+        }
+    }
+
     /// The error's type, as the Runtime API wants it.
     pub(crate) const fn error_type(&self) -> &'static str {
         match self {

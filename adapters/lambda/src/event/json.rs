@@ -1,11 +1,10 @@
 //! A strict JSON reader (RFC 8259) over a mutable slice: one pass, strings unescaped where they stand.
 
-use midge::Span;
+use midge::{Span, json_escape};
 
 use super::{
     error::EventError,
     scan::{WINDOW, Window, begins_with_letters, digits, plain, plain_blocks, put, shift_plain, special},
-    unescape::{simple_escape, unicode_escape},
 };
 
 /// How many arrays and objects may stand within each other.
@@ -461,17 +460,14 @@ impl<'b> Json<'b> {
     /// Reads an escape, whose character is written to `end`: the escape's length, where the character ends, and the character.
     #[inline]
     fn escape<const IN_PLACE: bool>(&mut self, at: usize, end: usize) -> Result<(usize, usize, char), Stop> {
-        let rest = self.bytes.get(at..).unwrap_or_default();
-        if let Some(byte) = rest.get(1).map(|letter| simple_escape(*letter))
-            && byte != 0
-        {
-            return Ok((2, if IN_PLACE { put(self.bytes, end, &[byte]) } else { end }, char::from(byte)));
-        }
-        let character = unicode_escape(rest).map_err(|fault| fault.at(at - self.base));
-        let (character, length) = character.map_err(|error| self.stop(error))?;
-        let mut utf8 = [0; 4];
-        let utf8 = character.encode_utf8(&mut utf8);
-        Ok((length, if IN_PLACE { put(self.bytes, end, utf8.as_bytes()) } else { end }, character))
+        let escape = json_escape(self.bytes.get(at..).unwrap_or_default());
+        let (character, length) = escape.map_err(|error| self.stop(EventError::of_escape(error, at - self.base)))?;
+        let end = match u8::try_from(character) {
+            _ if !IN_PLACE => end,
+            Ok(byte @ ..0x80) => put(self.bytes, end, &[byte]),
+            _ => put(self.bytes, end, character.encode_utf8(&mut [0; 4]).as_bytes()),
+        };
+        Ok((length, end, character))
     }
 
     /// Length of the characters beyond ASCII that begin here.
@@ -563,16 +559,10 @@ impl Text {
         while let Some(first) = rest.first() {
             let mut utf8 = [*first, 0, 0, 0];
             let (character, used) = match first {
-                b'\\' => match simple_escape(*rest.get(1)?) {
-                    0 => {
-                        let (character, used) = unicode_escape(rest).ok()?;
-                        (character.encode_utf8(&mut utf8).as_bytes(), used)
-                    }
-                    byte => {
-                        utf8 = [byte, 0, 0, 0];
-                        (utf8.get(..1)?, 2)
-                    }
-                },
+                b'\\' => {
+                    let (character, used) = json_escape(rest).ok()?;
+                    (character.encode_utf8(&mut utf8).as_bytes(), used)
+                }
                 _ => (utf8.get(..1)?, 1),
             };
             out.get_mut(length..length + character.len())?.copy_from_slice(character);

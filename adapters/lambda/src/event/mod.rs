@@ -35,7 +35,6 @@ mod read;
 mod render;
 mod scan;
 mod target;
-mod unescape;
 
 use core::net::SocketAddr;
 

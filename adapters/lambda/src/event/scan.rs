@@ -1,9 +1,11 @@
 //! Finds the end of a string's simple part, sixteen bytes at a time.
 
+use midge::letter_bits;
+
 #[cfg(target_arch = "x86_64")]
-use self::block::{letter_bits, plain_bits};
+use self::block::plain_bits;
 #[cfg(not(target_arch = "x86_64"))]
-use self::words::{letter_bits, plain_bits};
+use self::words::plain_bits;
 
 /// The number of bytes before the first that is not simply itself: a quote, a backslash, a control character, one beyond ASCII.
 #[inline(always)]
@@ -162,8 +164,8 @@ const ONES: u64 = u64::MAX / 0xff;
 #[cfg(target_arch = "x86_64")]
 mod block {
     use safe_arch::{
-        bitandnot_m128i, bitor_m128i, bitxor_m128i, cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i,
-        min_u8_m128i, move_mask_i8_m128i, set_splat_i8_m128i, sub_i8_m128i,
+        bitandnot_m128i, bitxor_m128i, cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i,
+        move_mask_i8_m128i, set_splat_i8_m128i,
     };
 
     use super::BLOCK;
@@ -177,17 +179,6 @@ mod block {
         let backslash = cmp_eq_mask_i8_m128i(flipped, set_splat_i8_m128i((b'\\' ^ 0x02) as i8));
         move_mask_i8_m128i(bitandnot_m128i(backslash, above_quote)).cast_unsigned()
     }
-
-    /// One bit for each letter or `-`.
-    #[inline(always)]
-    pub(super) fn letter_bits(block: &[u8; BLOCK]) -> u32 {
-        let bytes = load_unaligned_m128i(block);
-        let small = bitor_m128i(bytes, set_splat_i8_m128i(0x20));
-        let from_a = sub_i8_m128i(small, set_splat_i8_m128i(b'a' as i8));
-        let letter = cmp_eq_mask_i8_m128i(from_a, min_u8_m128i(from_a, set_splat_i8_m128i((b'z' - b'a') as i8)));
-        let dash = cmp_eq_mask_i8_m128i(bytes, set_splat_i8_m128i(b'-' as i8));
-        move_mask_i8_m128i(bitor_m128i(letter, dash)).cast_unsigned()
-    }
 }
 
 /// The same eight bytes at a time, for processors whose vector instructions are others.
@@ -197,15 +188,6 @@ mod words {
 
     pub(super) fn plain_bits(block: &[u8; BLOCK]) -> u32 {
         bits(block, |word| !(control(word) | equal(word, b'"') | equal(word, b'\\') | word))
-    }
-
-    pub(super) fn letter_bits(block: &[u8; BLOCK]) -> u32 {
-        bits(block, |word| {
-            let small = (word | each(0x20)) & each(0x7f);
-            // One of the two reaches the high bit from a to z, both behind z.
-            let letter = (small + each(0x80 - b'a')) ^ (small + each(0x7f - b'z'));
-            (letter | equal(word, b'-')) & !word
-        })
     }
 
     /// One bit for each byte whose high bit `marks` sets.
@@ -258,18 +240,15 @@ mod tests {
     /// Every byte at every place, among bytes of each kind.
     #[test]
     fn vectors_words_and_bytes_agree() {
-        let is_letter = |byte: u8| byte.is_ascii_alphabetic() || byte == b'-';
         for (at, byte) in (0..BLOCK).flat_map(|at| (0..=u8::MAX).map(move |byte| (at, byte))) {
             for around in [b'a', b'Z', b'-', b'!', b'~', b' ', b'"', b'\\', 0, 0x1f, 0x7f, 0x80, 0xff] {
                 let mut bytes = [around; BLOCK];
                 for place in bytes.iter_mut().skip(at).take(1) {
                     *place = byte;
                 }
-                let mask =
-                    |is: &dyn Fn(u8) -> bool| bytes.iter().rev().fold(0, |all, byte| all << 1 | u32::from(is(*byte)));
-                let expected = (mask(&is_plain), mask(&is_letter));
-                assert_eq!((block::plain_bits(&bytes), block::letter_bits(&bytes)), expected, "{bytes:?}");
-                assert_eq!((words::plain_bits(&bytes), words::letter_bits(&bytes)), expected, "{bytes:?}");
+                let expected = bytes.iter().rev().fold(0, |all, byte| all << 1 | u32::from(is_plain(*byte)));
+                let masks = (block::plain_bits(&bytes), words::plain_bits(&bytes));
+                assert_eq!(masks, (expected, expected), "{bytes:?}");
             }
         }
     }

@@ -3,7 +3,10 @@
 use core::str::Utf8Error;
 
 use super::error::Fault;
-use crate::shift::shift;
+use crate::{
+    data::escape::{EscapeError, json_escape},
+    shift::shift,
+};
 
 /// A string that was read: `bytes[start..end]` is its text, which is still to be found to be UTF-8, and behind `close` the document goes on.
 pub(super) struct Span {
@@ -27,10 +30,8 @@ pub(super) fn read<const UNESCAPE: bool>(bytes: &mut [u8], start: usize) -> Resu
             Some(_) => return Err((Fault::Control, at)),
             None => return Err((Fault::End, at)),
         }
-        let (character, length) = escape(bytes.get(at..).unwrap_or_default()).map_err(|fault| match fault {
-            Fault::End => (fault, bytes.len()),
-            _ => (fault, at),
-        })?;
+        let escape = json_escape(bytes.get(at..).unwrap_or_default());
+        let (character, length) = escape.map_err(|error| fault(error, at, bytes.len()))?;
         if UNESCAPE {
             let mut utf8 = [0; 4];
             let utf8 = character.encode_utf8(&mut utf8).as_bytes();
@@ -69,49 +70,13 @@ const fn is_special(byte: u8) -> bool {
     byte < 0x20 || byte == b'"' || byte == b'\\'
 }
 
-/// The character that the escape at the beginning of `bytes` stands for, and the escape's length.
-fn escape(bytes: &[u8]) -> Result<(char, usize), Fault> {
-    let character = match bytes.get(1) {
-        Some(byte @ (b'"' | b'\\' | b'/')) => char::from(*byte),
-        Some(b'b') => '\u{8}',
-        Some(b'f') => '\u{c}',
-        Some(b'n') => '\n',
-        Some(b'r') => '\r',
-        Some(b't') => '\t',
-        Some(b'u') => return unicode(bytes),
-        Some(_) => return Err(Fault::Escape),
-        None => return Err(Fault::End),
-    };
-    Ok((character, 2))
-}
-
-/// `\u` and four digits, or a surrogate pair of those.
-fn unicode(bytes: &[u8]) -> Result<(char, usize), Fault> {
-    let high = digits(bytes)?;
-    if let Some(character) = char::from_u32(high) {
-        return Ok((character, 6));
+/// What is wrong with the document whose escape at `at` is wrong, and where.
+#[cold]
+const fn fault(error: EscapeError, at: usize, end: usize) -> (Fault, usize) {
+    match error {
+        EscapeError::Truncated => (Fault::End, end),
+        EscapeError::Unknown | EscapeError::Surrogate => (Fault::Escape, at),
     }
-    let behind = bytes.get(6..).unwrap_or_default();
-    match behind {
-        [] | [b'\\'] => return Err(Fault::End),
-        [b'\\', b'u', ..] => {}
-        _ => return Err(Fault::Escape),
-    }
-    let low = digits(behind)?;
-    if !(0xd800..0xdc00).contains(&high) || !(0xdc00..0xe000).contains(&low) {
-        return Err(Fault::Escape);
-    }
-    let scalar = 0x1_0000 + ((high - 0xd800) << 10) + (low - 0xdc00);
-    char::from_u32(scalar).map(|character| (character, 12)).ok_or(Fault::Escape)
-}
-
-fn digits(bytes: &[u8]) -> Result<u32, Fault> {
-    let mut value = 0;
-    for place in 2..6 {
-        let digit = bytes.get(place).ok_or(Fault::End)?;
-        value = value << 4 | char::from(*digit).to_digit(16).ok_or(Fault::Escape)?;
-    }
-    Ok(value)
 }
 
 /// What is wrong with the text of a string that isn't UTF-8, and where. Behind an escape that was replaced, the place is that of the text, and not of the

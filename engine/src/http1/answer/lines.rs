@@ -1,10 +1,13 @@
 //! Field lines as servers write nearly all of them, many bytes at a time.
 
 #[cfg(target_arch = "x86_64")]
-use self::block::{letters_of, text_of};
+use self::block::text_of;
 #[cfg(not(target_arch = "x86_64"))]
-use self::bytes::{letters_of, text_of};
-use crate::http1::fields::{Field, Span};
+use self::bytes::text_of;
+use crate::http1::{
+    fields::{Field, Span},
+    letters::letter_bits,
+};
 
 /// Reads lines of `name: value` from `bytes[from..]` into `table`, as long as they are plain: a name of letters and `-`, one blank, a
 /// value of visible ASCII and blanks within it, CR LF. Gives how many they were and the offset behind them. Any other line is not
@@ -65,6 +68,12 @@ fn length(bytes: &[u8], of: impl Fn(&[u8; BLOCK]) -> usize) -> usize {
     passed
 }
 
+/// Letters and `-` at the beginning.
+#[inline(always)]
+fn letters_of(block: &[u8; BLOCK]) -> usize {
+    letter_bits(block).trailing_ones() as usize
+}
+
 /// Bytes that are looked at together.
 const BLOCK: usize = 16;
 
@@ -72,22 +81,10 @@ const BLOCK: usize = 16;
 #[cfg(target_arch = "x86_64")]
 mod block {
     use safe_arch::{
-        bitor_m128i, cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i, min_u8_m128i,
-        move_mask_i8_m128i, set_splat_i8_m128i, sub_i8_m128i,
+        cmp_eq_mask_i8_m128i, cmp_gt_mask_i8_m128i, load_unaligned_m128i, move_mask_i8_m128i, set_splat_i8_m128i,
     };
 
     use super::BLOCK;
-
-    /// Letters and `-` at the beginning.
-    #[inline(always)]
-    pub(super) fn letters_of(block: &[u8; BLOCK]) -> usize {
-        let bytes = load_unaligned_m128i(block);
-        let small = bitor_m128i(bytes, set_splat_i8_m128i(0x20));
-        let from_a = sub_i8_m128i(small, set_splat_i8_m128i(b'a' as i8));
-        let letter = cmp_eq_mask_i8_m128i(from_a, min_u8_m128i(from_a, set_splat_i8_m128i((b'z' - b'a') as i8)));
-        let dash = cmp_eq_mask_i8_m128i(bytes, set_splat_i8_m128i(b'-' as i8));
-        (!move_mask_i8_m128i(bitor_m128i(letter, dash))).trailing_zeros() as usize
-    }
 
     /// Blanks and visible ASCII at the beginning. Bytes beyond ASCII are below 0.
     #[inline(always)]
@@ -104,10 +101,6 @@ mod block {
 mod bytes {
     use super::BLOCK;
 
-    pub(super) fn letters_of(block: &[u8; BLOCK]) -> usize {
-        count(block, |byte| byte.is_ascii_alphabetic() || byte == b'-')
-    }
-
     pub(super) fn text_of(block: &[u8; BLOCK]) -> usize {
         count(block, |byte| matches!(byte, b' '..=b'~'))
     }
@@ -120,7 +113,7 @@ mod bytes {
 #[cfg(test)]
 #[allow(clippy::indexing_slicing, reason = "a test that panics has failed, and says where")]
 mod tests {
-    use super::{BLOCK, bytes, letters_of, read, text_of};
+    use super::{BLOCK, bytes, read, text_of};
     use crate::http1::fields::{self, Field};
 
     /// Every byte at every place of a block, among bytes of each kind.
@@ -130,7 +123,6 @@ mod tests {
             for around in [b'a', b'Z', b'-', b' ', b'~', 0, 0x1f, 0x7f, 0x80, 0xff] {
                 let mut block = [around; BLOCK];
                 block[at] = byte;
-                assert_eq!(letters_of(&block), bytes::letters_of(&block), "{block:?}");
                 assert_eq!(text_of(&block), bytes::text_of(&block), "{block:?}");
             }
         }
