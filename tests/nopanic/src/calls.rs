@@ -11,6 +11,7 @@ use crate::http1::{
     framing::{self, BodyFraming, Facts, Framing},
     head::{self, Head, HeadRef, Parts, Seen},
     host::{self, Host, LastHost},
+    letters,
     limits::Limits,
     method::{Method, Version},
     reject::Reject,
@@ -170,6 +171,7 @@ prove! {
     prove_status_has_body(status: Status) -> bool { status.has_body() }
     prove_status_digits(status: Status) -> [u8; 3] { status.digits() }
     prove_status_reason(status: Status) -> &'static str { status.reason() }
+    prove_letters_letter_bits(block: &[u8; 16]) -> u32 { letters::letter_bits(block) }
     prove_token_is_tchar(byte: u8) -> bool { token::is_tchar(byte) }
     prove_token_is_target(byte: u8) -> bool { token::is_target(byte) }
 }
