@@ -52,14 +52,16 @@ pub(super) fn read<const UNESCAPE: bool>(bytes: &mut [u8], start: usize) -> Resu
 fn plain(bytes: &[u8]) -> usize {
     let mut rest = bytes;
     while let Some((eight, behind)) = rest.split_first_chunk() {
-        // A byte is special if it is below 0x20, or if one of the two makes it zero: then its highest bit is set here, or that of one before it.
-        let word = u64::from_ne_bytes(*eight);
+        // A byte is special if it is below 0x20, or if one of the two makes it zero: then its highest bit is set here. Above the first such byte
+        // bits may be set for others too.
+        let word = u64::from_le_bytes(*eight);
         let (quote, backslash) = (word ^ (ONES * 0x22), word ^ (ONES * 0x5c));
         let special = word.wrapping_sub(ONES * 0x20) & !word
             | quote.wrapping_sub(ONES) & !quote
             | backslash.wrapping_sub(ONES) & !backslash;
-        if special & (ONES * 0x80) != 0 {
-            break;
+        let special = special & (ONES * 0x80);
+        if special != 0 {
+            return bytes.len() - rest.len() + (special.trailing_zeros() / 8) as usize;
         }
         rest = behind;
     }
