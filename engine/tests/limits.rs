@@ -79,6 +79,11 @@ fn request_line_bytes() {
     assert_eq!(bench.run(&leave, &["x".repeat(500).as_bytes()]).statuses(), [501]);
     assert_eq!(bench.run(&leave, &[b"GET /", "x".repeat(500).as_bytes()]).statuses(), [414]);
     assert_eq!(bench.run(&leave, &["GET /a HTTP/1.1 ".repeat(9).as_bytes()]).statuses(), [400]);
+    // One that may be longer than the whole head, and doesn't end within that.
+    let mut bench = Bench::with(Limits { request_line_bytes: 1_000, head_bytes: 400, ..Limits::DEFAULT });
+    bench.open = true;
+    assert_eq!(bench.run(&leave, &[b"GET /", "x".repeat(395).as_bytes()]).statuses(), [414]);
+    assert_eq!(bench.run(&leave, &[b"GET /", "x".repeat(394).as_bytes()]).statuses(), [0_u16; 0]);
 }
 
 #[test]
