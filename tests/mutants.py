@@ -1,7 +1,7 @@
 """Holds what cargo-mutants' tests missed against the reviewed list, mutants.txt: `mutants.py unlisted MISSED`, `mutants.py judge MISSED [whole]`.
 
-A mutant is known by its file, what was changed in which function, and the text of the line: line numbers change with every edit. `whole` says
-that all mutants were tried, so that what is listed and was not missed is out of date.
+A mutant is known by its file, what was changed in which function, the text of the line, and the column in that text: line numbers change with every
+edit. `whole` says that all mutants were tried, so that what is listed and was not missed is out of date.
 """
 
 import pathlib
@@ -31,9 +31,10 @@ def main():
 
 
 def key(name):
-    path, line, _, change = re.fullmatch(r"([^:]+):(\d+):(\d+): (.*)", name).groups()
-    text = pathlib.Path(path).read_text().splitlines()[int(line) - 1].strip()
-    return f"{path}: {change} | {text}"
+    path, line, column, change = re.fullmatch(r"([^:]+):(\d+):(\d+): (.*)", name).groups()
+    text = pathlib.Path(path).read_text().splitlines()[int(line) - 1]
+    indent = len(text) - len(text.lstrip())
+    return f"{path}: {change} | {text.strip()} @{int(column) - indent}"
 
 
 def read_list():
