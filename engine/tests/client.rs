@@ -361,7 +361,7 @@ fn what_is_no_answer_is_an_error_wherever_it_is_cut() {
     let too_much = format!("{chunked}65\r\n");
     let (trailer, trailers) =
         (format!("{chunked}0\r\na b\r\n\r\n"), format!("{chunked}0\r\na: {}", "x".repeat(10_000)));
-    let cases: [(&str, AnswerError); 21] = [
+    let cases: [(&str, AnswerError); 22] = [
         ("SSH-2.0-x\r\n", AnswerError::StatusLine),
         ("HTTP/2.0 200 OK\r\n\r\n", AnswerError::StatusLine),
         ("HTTP/1.1 20 OK\r\n\r\n", AnswerError::StatusLine),
@@ -374,6 +374,7 @@ fn what_is_no_answer_is_an_error_wherever_it_is_cut() {
         (&many, AnswerError::Message(Reject::TooManyFields)),
         ("HTTP/1.1 200 OK\r\na b: c\r\n\r\n", AnswerError::Message(Reject::FieldName)),
         ("HTTP/1.1 200 OK\r\na: b\n\r\n", AnswerError::Message(Reject::BareLf)),
+        ("HTTP/1.1 200 OK\r\n\ra: b\r\n\r\n", AnswerError::Message(Reject::BareLf)),
         ("HTTP/1.1 200 OK\r\nContent-Length: x\r\n\r\n", AnswerError::Message(Reject::ContentLength)),
         ("HTTP/1.1 200 OK\r\nContent-Length: 101\r\n\r\n", AnswerError::Message(Reject::BodyTooLarge)),
         (&more, AnswerError::Message(Reject::BodyTooLarge)),

@@ -8,7 +8,7 @@
 #[path = "common/model.rs"]
 mod model;
 
-use midge::{Facts, Version, framing};
+use midge::{Facts, Reject, Version, framing};
 use model::model;
 
 type Line = (&'static str, &'static [u8]);
@@ -178,6 +178,16 @@ fn names_are_framing_in_any_case_and_at_no_other_spelling() {
         facts.note(&name.as_bytes()[1..], b"close");
         facts.note(format!("{name}s").as_bytes(), b"close");
         assert_eq!(facts, none);
+    }
+}
+
+/// Fields are read without them; whoever notes a value otherwise has it refused.
+#[test]
+fn a_coding_with_blanks_around_it_is_malformed() {
+    for value in [" chunked", "chunked\t", " chunked "] {
+        let mut facts = Facts::new(Version::Http11);
+        facts.note(b"transfer-encoding", value.as_bytes());
+        assert_eq!(framing(&facts), Err(Reject::TransferEncoding), "{value:?}");
     }
 }
 

@@ -11,7 +11,7 @@ mod common;
 use std::cell::RefCell;
 
 use common::Bench;
-use midge::{Failure, Request, Response, Sent, Version};
+use midge::{Failure, Reject, Request, Response, Sent, Version};
 
 async fn ok(_request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
     response.status(200).empty().await
@@ -162,6 +162,52 @@ fn is_authority(text: &str) -> bool {
         }
     };
     port_fits && host_fits
+}
+
+#[test]
+fn what_is_wrong_with_a_request_line_is_named() {
+    let cases = [
+        (" / HTTP/1.1\r\n", Reject::Method),
+        ("G@T / HTTP/1.1\r\n", Reject::Method),
+        ("GET  HTTP/1.1\r\n", Reject::RequestLine),
+        ("GET /\r\n", Reject::RequestLine),
+        ("GET /\u{7f} HTTP/1.1\r\n", Reject::Target),
+        ("GET /  HTTP/1.1\r\n", Reject::RequestLine),
+        ("GET / \tHTTP/1.1\r\n", Reject::RequestLine),
+        ("GET / HTTP/1.1 \r\n", Reject::RequestLine),
+        ("GET / HTTP/1.1\t\r\n", Reject::RequestLine),
+        ("GET / HTTP/1.1\rx\n", Reject::RequestLine),
+        ("GET / HTTP/1.1\n", Reject::BareLf),
+        ("GET / a HTTP/1.1\r\n", Reject::Version),
+        ("GET / HTTP/1.x\r\n", Reject::Version),
+        ("GET / HTTP/2.0\r\n", Reject::VersionUnsupported),
+    ];
+    for (line, reject) in cases {
+        let outcome = Bench::new().run(&ok, &[format!("{line}Host: a\r\n\r\n").as_bytes()]);
+        assert_eq!(outcome.statuses(), [reject.status().code()], "{line:?}");
+        assert!(outcome.text().contains(reject.message()), "{line:?}: {}", outcome.text());
+    }
+}
+
+#[test]
+fn a_field_that_says_where_a_message_ends_does_so_in_any_case() {
+    // Where it is not heeded, what is in its body is served as a request.
+    let inner = "GET / HTTP/1.1\r\nHost: a\r\n\r\n";
+    let length = inner.len();
+    for change in [str::to_owned, str::to_ascii_lowercase, str::to_ascii_uppercase] as [fn(&str) -> String; 3] {
+        let after =
+            |name: &str, value: &str| format!("POST / HTTP/1.1\r\nHost: a\r\n{}: {value}\r\n\r\n", change(name));
+        let cases = [
+            (after("Content-Length", &length.to_string()) + inner, 200),
+            (after("Transfer-Encoding", "chunked") + &format!("{length:x}\r\n{inner}\r\n0\r\n\r\n"), 200),
+            (after("Connection", "close") + inner, 200),
+            (after("Expect", "nothing") + inner, 417),
+            (after("Host", "b") + inner, 400),
+        ];
+        for (request, status) in cases {
+            assert_eq!(Bench::new().run(&ok, &[request.as_bytes()]).statuses(), [status], "{request}");
+        }
+    }
 }
 
 #[test]

@@ -61,6 +61,31 @@ fn pad(before: &str, after: &str, size: usize) -> String {
 }
 
 #[test]
+fn defaults_are_those_of_the_documentation() {
+    let limits = Limits::default();
+    let sizes = [
+        (limits.request_line_bytes, 8_192),
+        (limits.head_bytes, 16_384),
+        (u32::from(limits.header_fields), 100),
+        (limits.chunk_line_bytes, 4_096),
+        (limits.chunk_extension_bytes, 16_384),
+        (limits.trailer_bytes, 8_192),
+        (u32::from(limits.trailer_fields), 32),
+        (limits.body_in_memory_bytes, 16_384),
+        (limits.drain_bytes, 65_536),
+        (limits.linger_bytes, 1_048_576),
+        (limits.response_head_bytes, 4_096),
+        (limits.body_rate, 500),
+        (limits.write_rate, 500),
+    ];
+    assert!(sizes.iter().all(|(is, says)| is == says), "{sizes:?}");
+    assert_eq!(limits.body_bytes, 1_073_741_824);
+    let times = [limits.head_time, limits.body_grace, limits.write_grace, limits.idle_time, limits.linger_time];
+    assert_eq!(times.map(|time| time.as_secs()), [10, 10, 10, 60, 2]);
+    assert_eq!(limits.request_time, None);
+}
+
+#[test]
 fn request_line_bytes() {
     for size in [64, 8192] {
         let limits = Limits { request_line_bytes: size, ..Limits::DEFAULT };
@@ -79,12 +104,21 @@ fn request_line_bytes() {
     assert_eq!(bench.run(&leave, &["x".repeat(500).as_bytes()]).statuses(), [501]);
     assert_eq!(bench.run(&leave, &[b"GET /", "x".repeat(500).as_bytes()]).statuses(), [414]);
     assert_eq!(bench.run(&leave, &["GET /a HTTP/1.1 ".repeat(9).as_bytes()]).statuses(), [400]);
+    // One that may be longer than the whole head, and doesn't end within that.
+    let mut bench = Bench::with(Limits { request_line_bytes: 1_000, head_bytes: 400, ..Limits::DEFAULT });
+    bench.open = true;
+    assert_eq!(bench.run(&leave, &[b"GET /", "x".repeat(395).as_bytes()]).statuses(), [414]);
+    assert_eq!(bench.run(&leave, &[b"GET /", "x".repeat(394).as_bytes()]).statuses(), [0_u16; 0]);
 }
 
 #[test]
 fn method_bytes() {
     let limits = Limits::DEFAULT;
     is_exact(limits, &leave, 32, 501, |size| format!("{} / HTTP/1.1\r\n{HOST}", "M".repeat(size)));
+    // The longest is still one where the blank behind it has yet to come.
+    let longest = "M".repeat(32);
+    let rest = format!(" / HTTP/1.1\r\n{HOST}");
+    assert_eq!(Bench::new().run(&leave, &[longest.as_bytes(), rest.as_bytes()]).statuses(), [200]);
 }
 
 #[test]
@@ -110,6 +144,8 @@ fn header_fields() {
         let limits = Limits { header_fields: cap, ..Limits::DEFAULT };
         is_exact(limits, &leave, usize::from(cap), 431, fields);
     }
+    let none = Limits { header_fields: 0, ..Limits::DEFAULT };
+    assert_eq!(both_ways(&mut Bench::with(none), &leave, &fields(1)).statuses(), [431]);
     // A table that holds less than the limit.
     let mut bench = Bench::sized(8192, 8192, 20, Limits::DEFAULT);
     assert_eq!(both_ways(&mut bench, &leave, &fields(20)).statuses(), [200, 200]);

@@ -18,6 +18,7 @@ mod deadlines;
 mod descriptors;
 mod expectations;
 mod failures;
+mod kernel;
 mod random;
 mod resets;
 mod secrets;

@@ -16,6 +16,7 @@ use std::{
 use common::{Client as Asker, beside, server};
 use midge::{Limits, Method, Request, Response};
 use midge_tcp::{Client, ClientError, ClientErrorKind, Server, WorkerError};
+use socket2::{Domain, Socket, Type};
 
 const MOMENT: Duration = Duration::from_millis(1);
 const AGES: Duration = Duration::from_secs(100_000);
@@ -419,6 +420,44 @@ fn a_server_that_cannot_be_reached_is_named() {
     };
     let (server, address) = server();
     beside(server, handler, || assert_eq!(Asker::connect(address).get("/").status(), 502)).unwrap();
+}
+
+#[test]
+fn a_connection_that_is_not_made_is_given_up_after_its_time_or_the_call_s() {
+    // A queue for one connection, which is taken: the kernel answers nobody else, and says nothing.
+    let deaf = Socket::new(Domain::IPV4, Type::STREAM, None).unwrap();
+    deaf.bind(&SocketAddr::from(([127, 0, 0, 1], 0)).into()).unwrap();
+    deaf.listen(0).unwrap();
+    let to = deaf.local_addr().unwrap().as_socket().unwrap();
+    let _only = TcpStream::connect(to).unwrap();
+    let patient = Client::at(to).connect_time(AGES);
+    let impatient = Client::at(to).connect_time(20 * MOMENT);
+    let handler = async |request: Request<'_>, _: Response<'_>| {
+        let (client, deadline) = match request.path() {
+            "/connect" => (&impatient, AGES),
+            _ => (&patient, 20 * MOMENT),
+        };
+        let mut call = client.call()?.deadline(deadline);
+        let error = call.request(Method::Get, "/").send().await.map(drop).unwrap_err();
+        let is_expected = match request.path() {
+            "/connect" => matches!(error.kind(), ClientErrorKind::ConnectTime),
+            _ => matches!(error.kind(), ClientErrorKind::Deadline),
+        };
+        assert!(
+            is_expected && error.to_string().contains("longer") | error.to_string().contains("too long"),
+            "{error}"
+        );
+        Err(error.into())
+    };
+    let (server, address) = server();
+    // One timer and one connection: each is free again for the next call.
+    beside(server.timers(1).outbound(1).calls(1), handler, || {
+        let mut asker = Asker::connect(address);
+        for path in ["/connect", "/deadline", "/connect"] {
+            assert_eq!(asker.get(path).status(), 504, "{path}");
+        }
+    })
+    .unwrap();
 }
 
 #[test]
