@@ -89,7 +89,7 @@ fn errors_say_what_is_wrong_each_in_its_own_words() {
 fn values_are_printed_as_they_are_written() {
     let date = Date::from_unix_seconds(784_111_777);
     assert_eq!(date.to_string(), common::DATE);
-    assert_eq!(format!("{date:?}"), format!("Date({:?})", common::DATE));
+    assert_eq!(format!("{date:?}"), format!("Date({})", common::DATE));
     assert_eq!(Status::new(404).unwrap().to_string(), "404 Not Found");
     assert_eq!((Version::Http10.to_string(), Version::Http11.to_string()), ("HTTP/1.0".into(), "HTTP/1.1".into()));
     assert_eq!(Peer::Unknown.to_string(), "unknown");
@@ -98,6 +98,26 @@ fn values_are_printed_as_they_are_written() {
     assert_eq!(RequestId::Number(0x1f).to_string(), "000000000000001f");
     assert_eq!(RequestId::Text("abc").to_string(), "abc");
     assert_eq!(RequestId::default(), RequestId::Number(0));
+}
+
+#[test]
+fn a_method_is_known_by_its_name_and_no_other() {
+    let methods = [
+        (Method::Get, "GET"),
+        (Method::Head, "HEAD"),
+        (Method::Post, "POST"),
+        (Method::Put, "PUT"),
+        (Method::Delete, "DELETE"),
+        (Method::Connect, "CONNECT"),
+        (Method::Options, "OPTIONS"),
+        (Method::Trace, "TRACE"),
+        (Method::Patch, "PATCH"),
+    ];
+    for (method, name) in methods {
+        assert_eq!((Method::from_token(name), method.as_str(), &*method.to_string()), (method, name, name));
+        let lower = name.to_ascii_lowercase();
+        assert_eq!(Method::from_token(&lower), Method::Other(&lower));
+    }
 }
 
 #[test]
@@ -127,7 +147,7 @@ fn what_a_handler_holds_is_printed() {
         *seen.borrow(),
         [
             "PUT".into(),
-            format!(r#"Request {{ method: Put, target: "/a", version: Http11, headers: {fields}, .. }}"#),
+            format!(r#"Request {{ method: Method(PUT), target: "/a", version: Http11, headers: {fields}, .. }}"#),
             format!("{fields} false"),
             "Response { .. }".into(),
             "Body { is_over: false, .. }".into(),
