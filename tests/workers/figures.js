@@ -11,7 +11,7 @@ import { fileURLToPath } from "node:url";
 import { gzipped, hello as smallest, start } from "./lib.js";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const kilobytes = (bytes) => (bytes / 1024).toFixed(1);
+const count = (bytes) => bytes.toLocaleString("en");
 const least = (numbers) => Math.min(...numbers);
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
 
@@ -45,11 +45,11 @@ const row = (what, of) => console.log(`| ${what} | ${names.map((name) => of(name
 row("what", (name) => name);
 console.log(`|---|${"---:|".repeat(names.length)}`);
 const wasm = (name) => bundled[name]["module.wasm"];
-row("wasm, KiB", (name) => kilobytes(wasm(name)?.length ?? 0));
-row("JavaScript as bundled and minified, KiB", (name) => kilobytes(bundled[name]["worker.js"].length));
-row("both gzipped, KiB", (name) => kilobytes((wasm(name) ? gzipped(wasm(name)) : 0) + gzipped(bundled[name]["worker.js"])));
-row("JavaScript before that, KiB", (name) => name === "midge" ? kilobytes(hello["midge.js"].length) : "");
-row("all gzipped without minifying, KiB", (name) => name === "midge" ? kilobytes(gzipped(hello["module.wasm"]) + gzipped(hello["midge.js"])) : "");
+row("wasm, bytes", (name) => count(wasm(name)?.length ?? 0));
+row("JavaScript as bundled and minified, bytes", (name) => count(bundled[name]["worker.js"].length));
+row("both gzipped, bytes", (name) => count((wasm(name) ? gzipped(wasm(name)) : 0) + gzipped(bundled[name]["worker.js"])));
+row("JavaScript before that, bytes", (name) => name === "midge" ? count(hello["midge.js"].length) : "");
+row("all gzipped without minifying, bytes", (name) => name === "midge" ? count(gzipped(hello["module.wasm"]) + gzipped(hello["midge.js"])) : "");
 row("memory of an instance at its start, pages of 64 KiB", (name) => wasm(name) ? pages(wasm(name)) : "");
 
 /** How much memory a module asks for: the imports do nothing, and nothing is called. */

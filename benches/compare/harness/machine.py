@@ -2,9 +2,13 @@
 
 import os
 import platform
+import re
 import subprocess
+import tempfile
 from datetime import UTC, datetime
 from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def describe():
@@ -30,3 +34,10 @@ def processor(cpuinfo):
 def load_average():
     """Of the last minute: how many others wanted the cores."""
     return round(os.getloadavg()[0], 1)
+
+
+def without_paths(text):
+    """What is kept says nothing of where this checkout, a home or a temporary folder lies: reasons for failures quote commands."""
+    for folder in (str(ROOT), str(Path.home()), tempfile.gettempdir()):
+        text = re.sub(re.escape(folder) + r"/?", "", text)
+    return text

@@ -8,7 +8,7 @@ from pathlib import Path
 from harness import stats
 from harness.servers import LOAD_CORE, Failed, Server, pinned, run_tool
 
-LOAD_SECONDS = 60
+LOAD_SECONDS = 180
 STRACE_SECONDS = 15
 
 
@@ -79,7 +79,7 @@ def instructions_and_allocations(loader, peer, scenarios, counted, place):
             for scenario in group:
                 requests = counted(scenario)
                 # The first ones touch what is touched once.
-                loader.exactly(server, scenario, requests)
+                loader.exactly(server, scenario, scenario.connections * scenario.depth)
                 dumps.next()
                 loader.exactly(server, scenario, requests)
                 once = dumps.next()

@@ -40,7 +40,7 @@ class Peer:
 def all_peers():
     """In the order of the report."""
     return [
-        Peer("midge", "`Server::workers(1)`, all defaults", crate="midge"),
+        Peer("midge", "`Server::workers(1)`, all defaults; the one allocation of `/upload` is the handler's own `to_string`, which the others have too", crate="midge"),
         Peer("floor", "an epoll loop that parses nothing: canned answers to so many bytes", is_floor=True),
         Peer("hyper", "tokio, one thread, `pipeline_flush`", crate="hyper"),
         Peer("axum", "tokio, one thread", crate="axum"),

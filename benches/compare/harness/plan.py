@@ -45,13 +45,10 @@ class Run:
         if wanted is not None and len(self.peers) != len(set(wanted)):
             raise Failed(f"--only: there are {', '.join(peer.name for peer in peers.all_peers())}")
 
-    def all(self):
+    def phases(self):
+        """What has to be called one after another."""
         raise_open_files()
-        self.build()
-        self.check()
-        self.rates()
-        self.counts()
-        self.once()
+        return [self.build, self.check, self.rates, self.counts, self.once]
 
     def build(self):
         step("building the load and the floor")
@@ -101,17 +98,21 @@ class Run:
             step(f"counting {peer.name}'s instructions, allocations and system calls")
             wanted = [scenario for scenario in self.scenarios if scenario.name not in peer.wrong]
             if peer.countable:
-                counted = self.attempt_all(peer, lambda: measure.instructions_and_allocations(
-                    self.loader, peer, wanted, self.requests, self.place))  # fmt: skip
+                counted = self.attempt_all(peer, lambda: self.instructions(peer, wanted))
                 for name, values in (counted or {}).items():
                     self.cells[peer.name][name] |= values
             for scenario in wanted:
                 with Server(peer, scenario, self.place) as server:
                     self.attempt(peer, scenario, lambda: self.system_calls(peer, scenario, server))
 
+    def instructions(self, peer, wanted):
+        return measure.instructions_and_allocations(
+            self.loader, peer, wanted, lambda scenario: self.requests(scenario, scenario.counted), self.place
+        )
+
     def system_calls(self, peer, scenario, server):
-        requests = self.requests(scenario)
-        self.loader.exactly(server, scenario, requests)
+        requests = self.requests(scenario, scenario.traced)
+        self.loader.exactly(server, scenario, scenario.connections * scenario.depth)
         self.cells[peer.name][scenario.name] |= measure.system_calls(self.loader, server, scenario, requests, self.place)
 
     def once(self):
@@ -143,10 +144,10 @@ class Run:
             self.alone[peer.name].setdefault("failed", []).append(str(reason))
             step(f"{peer.name}: {reason}")
 
-    def requests(self, scenario):
+    def requests(self, scenario, wanted):
         """Whole bursts on every connection, so that a wait finds as many ready in the first half as in the second."""
         burst = scenario.connections * scenario.depth
-        return max(1, round(scenario.counted * self.plan.scale / burst)) * burst
+        return max(1, round(wanted * self.plan.scale / burst)) * burst
 
     def built(self):
         return [peer for peer in self.peers if not peer.failed]
@@ -160,8 +161,7 @@ class Run:
             "milliseconds": self.plan.milliseconds,
             "idle_connections": self.plan.idle,
             "starts": self.plan.starts,
-            "scenarios": {scenario.name: {"title": scenario.title, "connections": scenario.connections, "depth": scenario.depth,
-                                          "counted": self.requests(scenario)} for scenario in self.scenarios},
+            "scenarios": {scenario.name: {"title": scenario.title, "connections": scenario.connections, "depth": scenario.depth} for scenario in self.scenarios},
             "peers": {peer.name: {"version": peer.version, "about": peer.about, "failed": peer.failed, "wrong": peer.wrong,
                                   "answer_bytes": self.answer_bytes.get(peer.name), "alone": self.alone[peer.name],
                                   "scenarios": self.cells[peer.name]} for peer in self.peers},

@@ -43,6 +43,14 @@ class Pages(unittest.TestCase):
         self.assertNotIn("allocations", text)
         self.assertNotIn("stripped size", text)
 
+    def test_a_rate_that_the_server_did_not_set_is_not_judged(self):
+        measured = made_up()
+        measured["peers"]["midge"]["scenarios"]["plain"]["share"] = [0.4, 0.3]
+        text = report.places(measured)
+        self.assertNotIn("requests a second: other", text)
+        self.assertIn("set them: 40-byte GET", text)
+        self.assertIn("40-byte GET, instructions: other", text)
+
     def test_who_is_not_measured_is_named_with_the_reason(self):
         self.assertIn("- broken: it was not built: error: no", report.markdown(made_up(), []))
 
@@ -68,6 +76,10 @@ class Machines(unittest.TestCase):
     def test_the_processor_is_read_and_no_host_named(self):
         self.assertEqual(machine.processor("processor\t: 0\nmodel name\t: Some CPU @ 3 GHz\n"), "Some CPU @ 3 GHz")
         self.assertNotIn(machine.platform.node(), [str(value) for value in machine.describe().values()])
+
+    def test_what_is_kept_has_no_path_of_this_machine(self):
+        text = f"Command '{machine.ROOT}/target/x' timed out: {tempfile.gettempdir()}/midge-compare-x/y"
+        self.assertEqual(machine.without_paths(text), "Command 'target/x' timed out: midge-compare-x/y")
 
 
 class Versions(unittest.TestCase):
