@@ -21,9 +21,6 @@ mod json;
 #[path = "../../adapters/lambda/src/event/scan.rs"]
 mod scan;
 mod shared;
-#[allow(dead_code, reason = "the host needs more of it")]
-#[path = "../../adapters/lambda/src/event/unescape.rs"]
-mod unescape;
 
 /// What [`escape`] looks for here.
 mod render {
