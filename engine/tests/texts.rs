@@ -86,6 +86,72 @@ fn errors_say_what_is_wrong_each_in_its_own_words() {
 }
 
 #[test]
+fn refusals_say_what_is_wrong_each_in_its_own_words() {
+    are_different([
+        Reject::RequestLine,
+        Reject::Method,
+        Reject::MethodTooLong,
+        Reject::Connect,
+        Reject::Target,
+        Reject::RequestLineTooLong,
+        Reject::Version,
+        Reject::VersionUnsupported,
+        Reject::BareLf,
+        Reject::FieldName,
+        Reject::FieldValue,
+        Reject::TooManyFields,
+        Reject::HeadTooLarge,
+        Reject::HostMissing,
+        Reject::HostRepeated,
+        Reject::HostInvalid,
+        Reject::ContentLength,
+        Reject::ContentLengthRepeated,
+        Reject::LengthAndEncoding,
+        Reject::TransferEncoding,
+        Reject::TransferEncodingUnknown,
+        Reject::EncodingInHttp10,
+        Reject::Expectation,
+        Reject::BodyTooLarge,
+        Reject::Trailer,
+        Reject::TrailersTooLarge,
+        Reject::Truncated,
+        Reject::HeadTimeout,
+        Reject::BodyTimeout,
+        Reject::RequestTimeout,
+    ]);
+    assert_eq!(Reject::Chunk(ChunkError::Line).to_string(), ChunkError::Line.to_string());
+    for reject in [Reject::Truncated, Reject::HostMissing] {
+        assert_eq!(reject.to_string(), reject.message());
+    }
+}
+
+/// As IANA's registry of HTTP status codes has them; those that are reserved or no longer used have none.
+const REASONS: &str = "100 Continue,101 Switching Protocols,102 Processing,103 Early Hints,200 OK,201 Created,202 Accepted,\
+    203 Non-Authoritative Information,204 No Content,205 Reset Content,206 Partial Content,207 Multi-Status,208 Already Reported,226 IM Used,\
+    300 Multiple Choices,301 Moved Permanently,302 Found,303 See Other,304 Not Modified,305 Use Proxy,307 Temporary Redirect,\
+    308 Permanent Redirect,400 Bad Request,401 Unauthorized,402 Payment Required,403 Forbidden,404 Not Found,405 Method Not Allowed,\
+    406 Not Acceptable,407 Proxy Authentication Required,408 Request Timeout,409 Conflict,410 Gone,411 Length Required,412 Precondition Failed,\
+    413 Content Too Large,414 URI Too Long,415 Unsupported Media Type,416 Range Not Satisfiable,417 Expectation Failed,421 Misdirected Request,\
+    422 Unprocessable Content,423 Locked,424 Failed Dependency,425 Too Early,426 Upgrade Required,428 Precondition Required,\
+    429 Too Many Requests,431 Request Header Fields Too Large,451 Unavailable For Legal Reasons,500 Internal Server Error,\
+    501 Not Implemented,502 Bad Gateway,503 Service Unavailable,504 Gateway Timeout,505 HTTP Version Not Supported,\
+    506 Variant Also Negotiates,507 Insufficient Storage,508 Loop Detected,511 Network Authentication Required";
+
+#[test]
+fn a_status_has_the_reason_that_is_registered_for_it() {
+    let mut found = Vec::new();
+    for code in 100..600 {
+        let status = Status::new(code).unwrap();
+        if !status.reason().is_empty() {
+            found.push(format!("{code} {}", status.reason()));
+            assert_eq!(status.to_string(), format!("{code} {}", status.reason()));
+        }
+        assert_eq!(status.is_bodiless(), matches!(code, 100..200 | 204 | 304), "{code}");
+    }
+    assert_eq!(found.join(","), REASONS);
+}
+
+#[test]
 fn values_are_printed_as_they_are_written() {
     let date = Date::from_unix_seconds(784_111_777);
     assert_eq!(date.to_string(), common::DATE);
@@ -103,17 +169,18 @@ fn values_are_printed_as_they_are_written() {
 #[test]
 fn a_method_is_known_by_its_name_and_no_other() {
     let methods = [
-        (Method::Get, "GET"),
-        (Method::Head, "HEAD"),
-        (Method::Post, "POST"),
-        (Method::Put, "PUT"),
-        (Method::Delete, "DELETE"),
-        (Method::Connect, "CONNECT"),
-        (Method::Options, "OPTIONS"),
-        (Method::Trace, "TRACE"),
-        (Method::Patch, "PATCH"),
+        (Method::Get, "GET", true),
+        (Method::Head, "HEAD", true),
+        (Method::Post, "POST", false),
+        (Method::Put, "PUT", true),
+        (Method::Delete, "DELETE", true),
+        (Method::Connect, "CONNECT", false),
+        (Method::Options, "OPTIONS", true),
+        (Method::Trace, "TRACE", true),
+        (Method::Patch, "PATCH", false),
     ];
-    for (method, name) in methods {
+    for (method, name, is_idempotent) in methods {
+        assert_eq!(method.is_idempotent(), is_idempotent, "{name}");
         assert_eq!((Method::from_token(name), method.as_str(), &*method.to_string()), (method, name, name));
         let lower = name.to_ascii_lowercase();
         assert_eq!(Method::from_token(&lower), Method::Other(&lower));
