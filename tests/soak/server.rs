@@ -26,11 +26,14 @@ impl Handler for App {
             (Method::Get, "/stream") => {
                 let bytes = request.query().and_then(|query| query.parse().ok()).unwrap_or(0_u64);
                 let mut body = response.status(200).stream().await?;
-                let mut at = 0;
-                while at < bytes {
-                    let piece: Vec<u8> = (at..bytes.min(at + 5_000)).map(|at| (at % 251) as u8).collect();
-                    body.write(&piece).await?;
-                    at += piece.len() as u64;
+                // Not allocated, since the memory is looked at.
+                let mut piece = [0; 20 * 251];
+                piece.iter_mut().enumerate().for_each(|(at, byte)| *byte = (at % 251) as u8);
+                let mut left = bytes;
+                while left > 0 {
+                    let count = left.min(piece.len() as u64);
+                    body.write(piece.get(..count as usize).unwrap_or_default()).await?;
+                    left -= count;
                 }
                 body.finish().await
             }
