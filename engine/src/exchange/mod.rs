@@ -334,14 +334,12 @@ impl<'b> Exchange<'b> {
     /// Ends the answer with a body that is there whole, if that is all there is to it.
     #[inline]
     fn answer(&self, body: &[u8]) -> bool {
-        let keep = SHORTCUTS && self.keep.get() && (!self.head.parts.reads_on || self.body_lets_keep());
+        // One of the two alone: with both, each answer of HTTP/1.1 takes a tenth more instructions.
+        if !SHORTCUTS {
+            return self.output.try_borrow_mut().is_ok_and(|mut output| output.plain_answer(body));
+        }
+        let keep = self.keep.get() && (!self.head.parts.reads_on || self.body_lets_keep());
         keep && self.output.try_borrow_mut().is_ok_and(|mut output| output.answer(body, &self.context.date))
-    }
-
-    /// The same for a plain exchange.
-    #[inline]
-    fn plain_answer(&self, body: &[u8]) -> bool {
-        self.output.try_borrow_mut().is_ok_and(|mut output| output.plain_answer(body))
     }
 
     /// Ends the answer's head with the engine's own lines, and decides whether the connection is kept.

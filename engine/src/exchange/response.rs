@@ -218,7 +218,7 @@ impl<'x> ResponseHead<'x> {
     pub async fn body(self, body: impl AsRef<[u8]>) -> Result<Sent, Failure> {
         let exchange = self.exchange;
         let mut rest = body.as_ref();
-        if exchange.answer(rest) || exchange.plain_answer(rest) {
+        if exchange.answer(rest) {
             return Ok(Sent(()));
         }
         exchange.end_head(Announced::Length(rest.len() as u64))?;
