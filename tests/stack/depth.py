@@ -13,16 +13,14 @@ import re
 import sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parents[1] / "nopanic"))
-from paths import PANICS, plain, read  # noqa: E402
+from paths import LABEL, PANICS, SYMBOL, plain, read  # noqa: E402
 
-LABEL = re.compile(r"^([A-Za-z_$.][\w$.]*):")
 FUNCTION = re.compile(r"^\s*\.type\s+([\w$.]+),\s*[@%]function")
 CFA = re.compile(r"^\s*\.cfi_def_cfa(?:_offset)?\s+(?:%?\w+,\s*)?(\d+)$")
 PUSH = re.compile(r"^\s*v?(?:push|stmdb\s+sp!,)(?:\.w)?\s*\{(.*)\}")
 TAKE = re.compile(r"^\s*sub(?:w|\.w|s)?\s+sp,\s*(?:sp,\s*)?#(\d+)$")
 INDIRECT = re.compile(r"^\s*(?:callq?\s+\*(?:%\w+|-?\d*\(%\w+\))$|blx\s+r\d+$)")
 BRANCH = re.compile(r"^\s*(?:callq?|j\w+|bl?x?|b\w\w(?:\.w)?|b\.w)\s")
-SYMBOL = re.compile(r"[A-Za-z_$.][\w$.]*")
 # Formatting calls what formats a value, and that may format again.
 NESTED = 2
 

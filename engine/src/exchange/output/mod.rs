@@ -299,7 +299,7 @@ impl Output<'_> {
     /// It writes what [`Output::end_head`], [`Output::write`] and [`Output::finish`] would.
     #[inline]
     pub(crate) fn answer(&mut self, body: &[u8], date: &Cell<Option<Date>>) -> bool {
-        if !(SHORTCUTS && self.state.usual && self.state.stage == Stage::Head) {
+        if !(self.state.usual && self.state.stage == Stage::Head) {
             return false;
         }
         let Some(free) = self.buffer.get_mut(self.state.end..) else { return false };
