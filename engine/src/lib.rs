@@ -81,6 +81,7 @@ pub use crate::{
     exchange::{
         Body, BodyStream, Chunk, Exchange, ExchangeState, FieldLines, Interim, Outcome, Peer, PlainAnswer, PlainEnd,
         PlainHead, PlainMemory, Request, RequestContext, RequestId, Response, ResponseHead, Upgraded, Verdict, Want,
+        WholeAnswer,
         failure::{BodyError, Cause, Failure, ResponseError},
         handler::{Handler, Sent},
     },

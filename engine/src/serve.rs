@@ -195,6 +195,8 @@ where
                         let exchange = connection.exchange(&context);
                         let mut future = pin!(handler.handle(exchange.request(), exchange.response()));
                         driver.pump = None;
+                        // A wait that was to end has ended with the head.
+                        watch.expired.set(false);
                         poll_fn(|task| driver.poll(&exchange, &context, future.as_mut(), task)).await?
                     };
                     connection.finish(verdict, clock.now());
@@ -205,18 +207,22 @@ where
                 Step::Idle | Step::Read => match poll_fn(|task| driver.read(&mut connection, task)).await {
                     Some(count) => {
                         connection.filled(count?);
-                        context.date.set(clock.date());
-                        context.now.set(clock.now());
+                        refresh(&context, clock);
                     }
                     None => connection.expire(clock),
                 },
                 Step::Write => {
                     driver.pump = None;
+                    watch.expired.set(false);
                     while connection.has_pending() {
                         match poll_fn(|task| driver.write(&connection, task)).await {
                             Some(count) => connection.wrote(count?),
                             None => return Ok(Ended::Reset),
                         }
+                    }
+                    if driver.pump.is_some() {
+                        // It has waited, and another request may be there already.
+                        refresh(&context, clock);
                     }
                     // Nearly always that was all.
                     if connection.is_idle() && !watch.closing.get() {
@@ -230,6 +236,13 @@ where
             step = connection.step(clock);
         }
     }
+}
+
+/// Has handlers see the time as it is now.
+#[inline]
+fn refresh<C: Clock>(context: &RequestContext<'_>, clock: &C) {
+    context.date.set(clock.date());
+    context.now.set(clock.now());
 }
 
 /// Reads and throws away what a client still sends after its connection's write side was ended, until it closes too
@@ -339,6 +352,10 @@ where
         F: Future<Output = Result<Sent, Failure>>,
     {
         loop {
+            if self.pump.is_some() {
+                // It has waited, and time may have passed.
+                refresh(context, self.clock);
+            }
             if self.watch.closing.get() {
                 exchange.close_after();
             }
@@ -359,9 +376,6 @@ where
                     return Poll::Ready(Ok(Verdict::Reset));
                 }
             }
-            // Time may have passed.
-            context.date.set(self.clock.date());
-            context.now.set(self.clock.now());
         }
     }
 }

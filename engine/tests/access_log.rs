@@ -92,6 +92,12 @@ fn failures_are_logged_with_what_the_client_sees() {
         Err(Failure::new(500))
     };
     assert_eq!(lines(cut, GET), [(Level::Warn, line("200 4 1234us cut"))]);
+    // Behind a complete answer it is nothing to the client, whether or not some of that is still here.
+    let after = async |request: Request<'_>, response: Response<'_>| -> Result<Sent, Failure> {
+        let _sent = ok(request, response).await?;
+        Err(Failure::new(409))
+    };
+    assert_eq!(lines(after, GET), [(Level::Info, line("200 5 1234us"))]);
 }
 
 #[test]

@@ -12,6 +12,8 @@ mod arena;
 mod around;
 #[path = "bodies.rs"]
 mod bodies;
+#[path = "bounds.rs"]
+mod bounds;
 #[path = "client.rs"]
 mod client;
 #[path = "deadlines.rs"]
@@ -38,6 +40,8 @@ mod pairs;
 mod past;
 #[path = "percent.rs"]
 mod percent;
+#[path = "plain.rs"]
+mod plain;
 #[path = "pool.rs"]
 mod pool;
 #[path = "replies.rs"]
@@ -54,9 +58,13 @@ mod sixty;
 mod space;
 #[path = "splits.rs"]
 mod splits;
+#[path = "steps.rs"]
+mod steps;
 #[path = "texts.rs"]
 mod texts;
 #[path = "trace.rs"]
 mod trace;
+#[path = "whole.rs"]
+mod whole;
 #[path = "wire.rs"]
 mod wire;

@@ -10,38 +10,11 @@ mod common;
 
 use std::cell::{Cell, RefCell};
 
-use common::{Bench, DATE_LINE, HOST, Outcome, Stop};
+use common::{Bench, DATE_LINE, HOST, Outcome, Stop, answer, answer_tiny, ask};
 use midge::{Cause, Ended, Failure, FieldLines, Handler, Limits, Request, Response, ResponseError, Sent};
 
 const KEEP_10: &str = "connection: keep-alive\r\n";
 const CLOSE: &str = "connection: close\r\n";
-
-fn ask(method: &str, version: &str) -> String {
-    let keep = if version == "1.0" { "Connection: keep-alive\r\n" } else { "" };
-    format!("{method} / HTTP/{version}\r\n{keep}{HOST}")
-}
-
-/// What one request gets, whatever few bytes of it are taken at a time, and whether the connection is kept.
-fn answer(handler: &impl Handler, request: &str) -> (String, bool) {
-    let small = Limits { response_head_bytes: 256, ..Limits::DEFAULT };
-    let mut answers = Vec::new();
-    for (output, limits) in [(512, small), (8192, Limits::DEFAULT)] {
-        for take in [usize::MAX, 3, 1] {
-            let mut bench = Bench::sized(8192, output, 32, limits);
-            bench.take = take;
-            bench.open = true;
-            let outcome = bench.run(handler, &[request.as_bytes()]);
-            let kept = match outcome.stop {
-                Stop::Waits(midge::State::Idle) => true,
-                Stop::Ended(Ended::Linger) => false,
-                other => panic!("{other:?} after {outcome:?}"),
-            };
-            answers.push((outcome.text().to_owned(), kept));
-        }
-    }
-    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
-    answers.remove(0)
-}
 
 fn expect(handler: &impl Handler, method: &str, version: &str, lines: &[&str], kept: bool) {
     let wanted = lines.concat();
@@ -268,13 +241,6 @@ fn trailers_wait_for_room() {
     }
 }
 
-fn answer_tiny(handler: &impl Handler) -> (String, bool) {
-    let mut bench = Bench::sized(1024, 512, 8, Limits { response_head_bytes: 256, ..Limits::DEFAULT });
-    bench.open = true;
-    let outcome = bench.run(handler, &[ask("GET", "1.1").as_bytes()]);
-    (outcome.text().to_owned(), matches!(outcome.stop, Stop::Waits(_)))
-}
-
 #[test]
 fn a_large_body_passes_through_a_small_buffer() {
     for size in [0, 1, 100, 255, 256, 257, 511, 512, 513, 1_000, 10_000, 70_000] {
@@ -308,6 +274,16 @@ fn a_large_body_passes_through_a_small_buffer() {
     };
     let outcome = Bench::sized(1024, 300_000, 8, Limits::DEFAULT).run(&handler, &[ask("GET", "1.1").as_bytes()]);
     assert_eq!(unchunk(outcome.text().split_once("\r\n\r\n").unwrap().1).len(), 265_535);
+    let handler = async |_: Request<'_>, response: Response<'_>| {
+        let mut body = response.status(200).stream().await?;
+        for piece in content.chunks(40_000) {
+            body.write(piece).await?;
+        }
+        body.finish().await
+    };
+    let outcome = Bench::sized(1024, 300_000, 8, Limits::DEFAULT).run(&handler, &[ask("GET", "1.1").as_bytes()]);
+    let chunks = outcome.text().split_once("\r\n\r\n").unwrap().1;
+    assert!(unchunk(chunks) == content && chunks.starts_with("ffff\r\nx"), "{outcome:?}");
 }
 
 /// A chunked body without extensions and trailers, to its very end.

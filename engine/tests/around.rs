@@ -216,9 +216,12 @@ fn failures_become_problem_details() {
     let answer = call(&Problems::new(late(false)), get, &mut scratch).unwrap();
     assert_eq!((answer.status(), answer.header("content-type")), (409, Some("application/problem+json")));
     assert!(call(&Problems::new(late(true)), get, &mut scratch).is_err());
-    let long: &'static str = "x".repeat(2_000).leak();
+    const LONG: &str = match str::from_utf8(&[b'x'; 2_000]) {
+        Ok(long) => long,
+        Err(_) => panic!(),
+    };
     let long =
-        async |_: Request<'_>, _: Response<'_>| -> Result<Sent, Failure> { Err(Failure::new(400).because(long)) };
+        async |_: Request<'_>, _: Response<'_>| -> Result<Sent, Failure> { Err(Failure::new(400).because(LONG)) };
     let answer = call(&Problems::new(long), get, &mut scratch).unwrap();
     assert_eq!(answer.body(), b"{\"type\":\"about:blank\",\"title\":\"Bad Request\",\"status\":400}\n");
     let bare = async |_: Request<'_>, _: Response<'_>| -> Result<Sent, Failure> { Err(Failure::new(304)) };
@@ -325,6 +328,44 @@ fn metrics_count_what_is_in_flight_and_what_was_dropped() {
         (value("http_requests_in_flight"), value("http_requests_total{status=\"none\"}")),
         ("0".into(), "1".into())
     );
+}
+
+/// The client has the answer, whatever its handler finds wrong behind it.
+#[test]
+fn a_failure_behind_a_complete_answer_changes_nothing() {
+    let metrics = Metrics::new();
+    let after = async |_: Request<'_>, response: Response<'_>| -> Result<Sent, Failure> {
+        let _sent = response.status(200).body("answered").await?;
+        Err(Failure::new(409))
+    };
+    let mut scratch = Scratch::new();
+    let handler = Metered::new(&metrics, || Duration::ZERO, Problems::new(after));
+    let answer = call(&handler, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut scratch).unwrap();
+    assert_eq!((answer.status(), answer.body()), (200, &b"answered"[..]));
+    let lines = exposed(&metrics);
+    let value = |name: &str| lines.iter().find(|(other, _)| other == name).expect(name).1.clone();
+    assert_eq!(value("http_requests_total{status=\"2xx\"}"), "1");
+    assert_eq!(value("http_requests_total{status=\"4xx\"}"), "0");
+    assert_eq!(value("http_response_body_bytes_total"), "8");
+}
+
+#[test]
+fn metrics_count_a_body_behind_an_interim_answer() {
+    let metrics = Metrics::new();
+    let hints = async |_: Request<'_>, mut response: Response<'_>| {
+        response.interim(103).header("link", "</a>").send().await?;
+        response.status(200).body("hinted").await
+    };
+    let handler = Metered::new(&metrics, || Duration::ZERO, hints);
+    for count in 1..=3 {
+        let mut bench = Bench::new();
+        let mut wire = Wire::new(&[b"GET / HTTP/1.1\r\nHost: a\r\n\r\n"]);
+        bench.drive(&handler, &mut wire, 1_000, to_the_deadline);
+        assert!(wire.out.starts_with(b"HTTP/1.1 103 ") && wire.out.ends_with(b"hinted"));
+        let lines = exposed(&metrics);
+        let bytes = lines.iter().find(|(name, _)| name == "http_response_body_bytes_total").unwrap();
+        assert_eq!(bytes.1, (6 * count).to_string());
+    }
 }
 
 #[test]

@@ -478,3 +478,86 @@ fn an_upgrade_behind_a_gathered_body_can_still_read() {
     let outcome = bench.run(&handler, &[head(most + 1).as_bytes(), "x".repeat(most + 1).as_bytes(), b"later"]);
     assert!(outcome.text().starts_with("HTTP/1.1 413 "), "{outcome:?}");
 }
+
+const ROOM: usize = 400;
+
+/// Serves a chunked request with [`ROOM`] bytes of the buffer behind its head.
+fn in_room(handler: &impl midge::Handler, pieces: &[&str]) -> Outcome {
+    let head = format!("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n{HOST}");
+    let mut bench = Bench::sized(head.len() + ROOM, 1_024, 8, Limits::DEFAULT);
+    bench.limits.response_head_bytes = 256;
+    bench.open = true;
+    let pieces: Vec<&[u8]> = [head.as_bytes()].into_iter().chain(pieces.iter().map(|piece| piece.as_bytes())).collect();
+    bench.run(handler, &pieces)
+}
+
+#[test]
+fn what_was_read_makes_room_for_all_that_the_buffer_holds() {
+    let sizes = RefCell::new(Vec::new());
+    let handler = async |mut request: Request<'_>, response: Response<'_>| {
+        while let Some(chunk) = request.body().chunk().await? {
+            sizes.borrow_mut().push(chunk.len());
+        }
+        let trailers = request.body().trailers().unwrap();
+        response
+            .status(200)
+            .body(format!("{:?}", trailers.iter().map(|(name, value)| (name.len(), value.len())).collect::<Vec<_>>()))
+            .await
+    };
+    let content = "x".repeat(ROOM);
+    // In the second read, all of it; in the third, data up to the buffer's end and a trailer's first half there.
+    let last = format!("{}\r\n0\r\na: {}", &content[..150], "t".repeat(ROOM - 150 - 8));
+    let outcome = in_room(&handler, &["230\r\nxxxxxxxxxx", &content, &last, "ttt", "t\r\nb: c\r\n\r\n"]);
+    assert_eq!(sizes.take(), [10, ROOM, 150]);
+    let trailer = ROOM - 150 - 8 + 4;
+    assert!(outcome.text().ends_with(&format!("[(1, {trailer}), (1, 1)]")), "{outcome:?}");
+    // One that the whole buffer can't hold is refused, whatever was read before it.
+    for before in ["", "5\r\nhello\r\n"] {
+        for length in [ROOM - 1, ROOM, ROOM + 1, 2 * ROOM] {
+            let trailer = format!("{before}0\r\na: {}\r\n\r\n", "t".repeat(length - 7));
+            let outcome = in_room(&handler, &[&trailer]);
+            assert_eq!(outcome.statuses(), [if length > ROOM { 431 } else { 200 }], "{length}: {outcome:?}");
+        }
+    }
+}
+
+#[test]
+fn what_is_gathered_and_what_comes_behind_it_share_the_buffer() {
+    let handler = async |mut request: Request<'_>, response: Response<'_>| {
+        let length = request.body().all().await?.len();
+        let trailers = request.body().trailers().unwrap().len();
+        response.status(200).body(format!("{length} {trailers}")).await
+    };
+    for by in [1, 7, 1_000] {
+        let run = |text: &str| {
+            let pieces: Vec<&str> = text.as_bytes().chunks(by).map(|piece| str::from_utf8(piece).unwrap()).collect();
+            in_room(&handler, &pieces)
+        };
+        for size in [1, 100, ROOM - 20, ROOM - 2, ROOM - 1, ROOM, ROOM + 1, 2 * ROOM] {
+            let outcome = run(&format!("{size:x}\r\n{}\r\n0\r\n\r\n", "x".repeat(size)));
+            // The empty line at the end has to have room.
+            let status = [200, 431, 413][(size + 2).saturating_sub(ROOM).min(2)];
+            assert_eq!(outcome.statuses(), [status], "{size} by {by}: {outcome:?}");
+            assert!(status != 200 || outcome.text().ends_with(&format!("\r\n\r\n{size} 0")), "{outcome:?}");
+        }
+        for size in [ROOM - 110, ROOM - 101, ROOM - 100, ROOM - 99, ROOM - 80] {
+            let trailer = "t".repeat(100 - 7);
+            let outcome = run(&format!("{size:x}\r\n{}\r\n0\r\na: {trailer}\r\n\r\n", "x".repeat(size)));
+            assert_eq!(outcome.statuses(), [if size > ROOM - 100 { 431 } else { 200 }], "{size} by {by}: {outcome:?}");
+        }
+    }
+}
+
+/// What begins no trailer and doesn't end the body is refused at once, and not when a whole section is there.
+#[test]
+fn what_is_no_line_end_behind_the_last_chunk_is_refused_at_once() {
+    let handler = async |mut request: Request<'_>, response: Response<'_>| {
+        let length = request.body().all().await?.len();
+        response.status(200).body(format!("{length}")).await
+    };
+    for (end, statuses) in
+        [("\r\n", &[200][..]), ("\rx", &[400]), ("\r\r", &[400]), ("\n", &[400]), ("\r", &[]), ("a", &[])]
+    {
+        assert_eq!(in_room(&handler, &["2\r\nhi\r\n0\r\n", end]).statuses(), statuses, "{}", end.escape_debug());
+    }
+}

@@ -85,6 +85,7 @@ fn nothing_that_could_split_a_request_is_written() {
         "/<",
         "http://",
         "http:///a",
+        "http://:80/",
         "http://a b/",
         "http://a@b/",
         "ftp://a/",
@@ -94,10 +95,10 @@ fn nothing_that_could_split_a_request_is_written() {
         let head = RequestHead::new(buffer, Method::Get, target, host());
         assert_eq!(all(head.empty()), Err(RequestError::Target), "{target:?}");
     }
-    for target in ["/", "/%20?a=b&c", "http://example.com", "HTTPS://example.com:8/x?y"] {
+    for target in ["/", "/%20?a=b&c", "http://example.com", "http://[::1]:80", "HTTPS://example.com:8/x?y"] {
         assert!(all(RequestHead::new(buffer, Method::Get, target, host()).empty()).unwrap().contains(target));
     }
-    for text in ["", "a b", "a\r\nb", "a/b", "a@b", "é", "a:b", "[::1"] {
+    for text in ["", ":", ":80", "a b", "a\r\nb", "a/b", "a@b", "é", "a:b", "[::1"] {
         assert_eq!(Host::new(text), Err(RequestError::Host), "{text:?}");
     }
     for text in ["localhost", "127.0.0.1:80", "[::1]:80", "a.example"] {
@@ -361,12 +362,13 @@ fn what_is_no_answer_is_an_error_wherever_it_is_cut() {
     let too_much = format!("{chunked}65\r\n");
     let (trailer, trailers) =
         (format!("{chunked}0\r\na b\r\n\r\n"), format!("{chunked}0\r\na: {}", "x".repeat(10_000)));
-    let cases: [(&str, AnswerError); 22] = [
+    let cases: [(&str, AnswerError); 23] = [
         ("SSH-2.0-x\r\n", AnswerError::StatusLine),
         ("HTTP/2.0 200 OK\r\n\r\n", AnswerError::StatusLine),
         ("HTTP/1.1 20 OK\r\n\r\n", AnswerError::StatusLine),
         ("HTTP/1.1 600 OK\r\n\r\n", AnswerError::StatusLine),
         ("HTTP/1.1 200 OK\n\r\n", AnswerError::StatusLine),
+        ("HTTP/1.1 200\r\r\n\r\n", AnswerError::StatusLine),
         ("HTTP/1.1 101 Switching Protocols\r\nUpgrade: x\r\n\r\n", AnswerError::Upgrade),
         (&interims, AnswerError::Interims),
         (&large, AnswerError::HeadTooLarge),
@@ -407,6 +409,10 @@ fn what_is_no_answer_is_an_error_wherever_it_is_cut() {
     // A head that leaves no room for its body.
     assert_eq!(answer(LENGTH, &[], LENGTH.len() - 11 + 63, false, false), Err(Some(AnswerError::HeadTooLarge)));
     assert!(answer(LENGTH, &[], LENGTH.len() - 11 + 64, false, false).is_ok());
+    // Behind an interim one, too.
+    let both = [b"HTTP/1.1 100 Continue\r\n\r\n", LENGTH].concat();
+    assert_eq!(answer(&both, &[], both.len() - 11 + 63, false, false), Err(Some(AnswerError::HeadTooLarge)));
+    assert!(answer(&both, &[], both.len() - 11 + 64, false, false).is_ok());
 }
 
 #[test]
@@ -423,5 +429,81 @@ fn of_a_body_that_is_too_large_the_beginning_is_kept() {
         }
         assert_eq!(content.kept(), &b"hello world"[..limit.min(11)]);
         assert!(content.can_reuse());
+    }
+}
+
+/// A status line that goes wrong is seen at once. Of the fields only the end is looked for, so that a head that comes byte by byte costs no more
+/// than it has bytes.
+#[test]
+fn a_head_that_dribbles_in_is_looked_at_with_its_first_bytes_and_its_end() {
+    let limits = Limits { head_bytes: 64, ..Limits::DEFAULT };
+    let received = |room: usize, pieces: &[&str]| {
+        let (mut buffer, mut table) = (vec![0; room], [Field::EMPTY; 8]);
+        let mut reader = AnswerReader::new(&mut buffer, &mut table, &limits);
+        assert!(!reader.has_begun());
+        for (number, piece) in (1..).zip(pieces) {
+            reader.space()[..piece.len()].copy_from_slice(piece.as_bytes());
+            match reader.received(piece.len()) {
+                Ok(false) => assert!(reader.has_begun()),
+                other => return (number, other),
+            }
+        }
+        (0, reader.ended().map(|()| false))
+    };
+    let (line, bad, error) = ("HTTP/1.1 200 OK\r\n", "a b: c\r\n", Err(AnswerError::Message(Reject::FieldName)));
+    assert_eq!(received(300, &["SSH"]), (1, Err(AnswerError::StatusLine)));
+    assert_eq!(received(300, &[line, bad, "d: e\r\n", "\r\n"]), (4, error));
+    assert_eq!(received(300, &["HTTP/1.1 100 Continue\r\n\r\n", line, bad, "d: e\r\n", "\r\n"]), (5, error));
+    assert_eq!(received(300, &[&[line, bad].concat()]), (1, error));
+    // With the connection's end, what is there is looked at.
+    assert_eq!(received(300, &[line, bad]), (0, error));
+    assert_eq!(received(300, &[line, "a: b\r\n"]), (0, Ok(false)));
+    // At the limit, and where the buffer is full, it can't become whole any more.
+    for (room, length) in [(300, 64), (40, 40)] {
+        let fields = "a: ".to_owned() + &"x".repeat(length - line.len() - 4);
+        assert_eq!(received(room, &[line, &fields]), (0, Ok(false)));
+        assert_eq!(received(room, &[line, &fields, "x"]), (3, Err(AnswerError::HeadTooLarge)));
+    }
+}
+
+#[test]
+fn nothing_is_the_beginning_of_no_answer() {
+    for room in [0, 100] {
+        let (mut buffer, mut table) = (vec![0; room], [Field::EMPTY; 8]);
+        let mut reader = AnswerReader::new(&mut buffer, &mut table, &Limits::DEFAULT);
+        assert_eq!(reader.ended(), Ok(()));
+        let mut reader = AnswerReader::new(&mut buffer, &mut table, &Limits::DEFAULT);
+        assert!(room == 0 || reader.received(0) == Ok(false));
+        assert!(!reader.has_begun() && !reader.is_ready());
+    }
+}
+
+/// What was looked at makes room for what comes, in front of what wasn't.
+#[test]
+fn a_trailer_section_has_the_whole_buffer_behind_what_was_kept() {
+    let head = "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n";
+    let answered = |trailer: usize, room: usize, keep: bool| {
+        let trailer = "t".repeat(trailer - "a: \r\n\r\n".len());
+        let text = format!("{head}20\r\n{}\r\n0\r\na: {trailer}\r\n\r\n", "x".repeat(32));
+        answer(text.as_bytes(), &[], head.len() + room, false, keep)
+    };
+    let body = vec![b'x'; 32];
+    assert_eq!(answered(80, 80, false), Ok((200, body.clone(), true)));
+    assert_eq!(answered(81, 80, false), Err(Some(AnswerError::Message(Reject::TrailersTooLarge))));
+    assert_eq!(answered(80 - 32, 80, true), Ok((200, body, true)));
+    assert_eq!(answered(81 - 32, 80, true), Err(Some(AnswerError::Message(Reject::BodyTooLarge))));
+}
+
+#[test]
+fn what_is_no_digit_in_a_status_line_is_refused_however_many_there_are() {
+    for first in *b"*/:;?x\xb0" {
+        for second in *b"*/:;?x\xb0" {
+            for (one, other) in [(7, 7), (7, 9), (7, 10), (7, 11), (9, 10), (9, 11), (10, 11)] {
+                let mut line = *b"HTTP/1.1 200 OK\r\n\r\n";
+                (line[one], line[other]) = (first, second);
+                let got = answer(&line, &[], 600, false, false);
+                assert_eq!(got, Err(Some(AnswerError::StatusLine)), "{}", line.escape_ascii());
+            }
+        }
     }
 }

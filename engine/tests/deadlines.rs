@@ -10,7 +10,8 @@ mod common;
 
 use std::{
     cell::Cell,
-    future::pending,
+    future::{pending, poll_fn},
+    mem,
     pin::pin,
     rc::Rc,
     task::{Context, Poll, Waker},
@@ -18,7 +19,10 @@ use std::{
 };
 
 use common::{Bench, HOST, Outcome, Stop, Wire, to_the_deadline};
-use midge::{Clock, Ended, Failure, Handler, Limits, Request, Response, Sent, State, Watch, linger};
+use midge::{
+    Clock, Ended, Failure, Field, Handler, Instant, Limits, ManualClock, Peer, Request, Response, Sent, Slot, State,
+    Watch, linger, serve,
+};
 
 const POST: &str = "POST / HTTP/1.1\r\nContent-Length: 100000\r\n";
 
@@ -31,12 +35,35 @@ async fn read(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, 
     response.status(200).body("read").await
 }
 
+/// Waits for what is none of the engine's business, until it is polled again.
+async fn wait() {
+    let mut waited = false;
+    poll_fn(|_| if mem::replace(&mut waited, true) { Poll::Ready(()) } else { Poll::Pending }).await;
+}
+
+/// Serves what `wire` brings, with `between` before each poll but the first, until nothing is left to do.
+fn polled(handler: &impl Handler, wire: &mut Wire, mut between: impl FnMut(&ManualClock, &Watch)) -> Stop {
+    let (mut input, mut output, mut fields) = ([0; 1024], [0; 1024], [Field::EMPTY; 8]);
+    let mut slot = Slot::new(&mut input, &mut output, &mut fields);
+    let limits = Limits { response_head_bytes: 256, ..Limits::DEFAULT };
+    let (clock, watch) = (ManualClock::new(), Watch::new());
+    clock.set_unix_seconds(784_111_777);
+    let mut serving = pin!(serve(wire, handler, &mut slot, &limits, &clock, Peer::Unknown, &watch));
+    for _ in 0..1_000 {
+        if let Poll::Ready(ended) = serving.as_mut().poll(&mut Context::from_waker(Waker::noop())) {
+            return Stop::Ended(ended.unwrap());
+        }
+        between(&clock, &watch);
+    }
+    Stop::Waits(watch.state())
+}
+
 /// Serves a client that sends these pieces, `tick` apart, and then nothing. Gives what came, and when it ended.
 fn until_over(bench: &mut Bench, handler: &impl Handler, tick: u64, pieces: &[&[u8]]) -> (Outcome, u64) {
     let mut wire = Wire::new(pieces);
     wire.open = true;
     wire.take = bench.take;
-    bench.clock.set(midge::Instant::from_millis(1_000));
+    bench.clock.set(Instant::from_millis(1_000));
     wire.tick = Some((Rc::clone(&bench.clock), Duration::from_millis(tick)));
     let stop = bench.drive(handler, &mut wire, 1_000_000, to_the_deadline);
     (Outcome { out: wire.out, stop }, bench.clock.now().as_millis() - 1_000)
@@ -176,7 +203,7 @@ fn request_time_answers_503_or_cuts() {
     let (outcome, time) =
         until_over(&mut Bench::with(Limits { idle_time: Duration::MAX, ..limits }), &silent, 100, &[head.as_bytes()]);
     assert_eq!((outcome.statuses(), time), (vec![503], 2_600));
-    assert_eq!(told.get(), Some(midge::Instant::from_millis(1_000 + 2_600)));
+    assert_eq!(told.get(), Some(Instant::from_millis(1_000 + 2_600)));
 
     let begun = async |_: Request<'_>, response: Response<'_>| -> Result<Sent, Failure> {
         let mut body = response.status(200).stream().await?;
@@ -231,6 +258,96 @@ fn expire_makes_the_deadline_that_is_waited_for_pass() {
     assert_eq!(outcome.statuses(), [408]);
 }
 
+/// It was late, but came: the wait that was to end is over, and whatever is waited for next has its own time.
+#[test]
+fn a_head_that_comes_as_its_wait_expires_is_served() {
+    let waits = async |_: Request<'_>, response: Response<'_>| {
+        wait().await;
+        response.status(200).body("ok").await
+    };
+    let post = format!("POST / HTTP/1.1\r\nContent-Length: 3\r\n{HOST}");
+    let get = format!("GET / HTTP/1.1\r\n{HOST}");
+    let bad = "GET / HTTP/1.1\r\nbad name: x\r\n\r\n";
+    let kept = (Stop::Waits(State::Idle), vec![200]);
+    expires_with_the_head(&waits, &get, &[], &kept);
+    expires_with_the_head(&read, &post, &[b"a", b"bc"], &kept);
+    // Nothing waits but the connection, for its next request or the rest of that,
+    expires_with_the_head(&ok, &get, &[], &kept);
+    expires_with_the_head(&ok, &format!("{get}GET"), &[&get.as_bytes()[3..]], &(kept.0, vec![200, 200]));
+    // or an answer, for its client.
+    expires_with_the_head(&ok, bad, &[], &(LINGER, vec![400]));
+}
+
+/// Makes the wait for a head expire as its second half comes, which `rest` follows.
+fn expires_with_the_head(handler: &impl Handler, head: &str, rest: &[&[u8]], wanted: &(Stop, Vec<u16>)) {
+    let (first, second) = head.as_bytes().split_at(16);
+    for take in [usize::MAX, 1] {
+        let mut wire = Wire::new(&[&[first, second], rest].concat());
+        (wire.open, wire.take) = (true, take);
+        let mut expired = false;
+        let stop = polled(handler, &mut wire, |_, watch| {
+            if watch.state() == State::Head && !mem::replace(&mut expired, true) {
+                watch.expire();
+            }
+        });
+        let outcome = Outcome { out: wire.out, stop };
+        assert_eq!((stop, outcome.statuses()), *wanted, "{outcome:?}");
+        assert!(expired);
+    }
+}
+
+#[test]
+fn a_handler_that_waited_by_itself_sees_the_time_as_it_is() {
+    let told = Cell::new(None);
+    let handler = async |request: Request<'_>, response: Response<'_>| {
+        wait().await;
+        request.limit_time(Duration::from_secs(2));
+        told.set(request.deadline());
+        wait().await;
+        response.status(200).body("ok").await
+    };
+    let mut wire = Wire::new(&[format!("GET / HTTP/1.1\r\n{HOST}").as_bytes()]);
+    wire.open = true;
+    polled(&handler, &mut wire, |clock, watch| {
+        if watch.state() == State::Exchange && told.get().is_none() {
+            clock.set(Instant::from_millis(3_000));
+            clock.set_unix_seconds(784_111_777 + 3);
+        }
+    });
+    assert_eq!(told.get(), Some(Instant::from_millis(5_000)));
+    let outcome = Outcome { out: wire.out, stop: LINGER };
+    assert_eq!(outcome.statuses(), [200]);
+    assert!(outcome.text().contains("\r\ndate: Sun, 06 Nov 1994 08:49:40 GMT\r\n"), "{outcome:?}");
+}
+
+#[test]
+fn a_request_behind_an_answer_that_had_to_wait_sees_the_time_as_it_is() {
+    let times = Cell::new([Instant::default(); 3]);
+    let handler = async |request: Request<'_>, response: Response<'_>| {
+        request.limit_time(Duration::from_secs(3_600));
+        let [_, second, third] = times.get();
+        times.set([second, third, request.deadline().unwrap()]);
+        response.status(200).body([b'x'; 500]).await
+    };
+    let mut wire = Wire::new(&[format!("GET / HTTP/1.1\r\n{HOST}").repeat(3).as_bytes()]);
+    (wire.open, wire.take) = (true, 100);
+    let mut polls = 0;
+    polled(&handler, &mut wire, |clock, _| {
+        polls += 1;
+        clock.set(Instant::from_millis(polls * 1_000));
+        clock.set_unix_seconds(784_111_777 + polls);
+    });
+    let outcome = Outcome { out: wire.out, stop: LINGER };
+    assert_eq!(outcome.statuses(), [200; 3]);
+    let dates: Vec<_> = outcome.text().lines().filter_map(|line| line.strip_prefix("date: ")).collect();
+    for (time, date) in times.get().into_iter().zip(dates) {
+        let seconds = time.as_millis() / 1_000 - 3_600;
+        assert_eq!(date, midge::Date::from_unix_seconds(784_111_777 + seconds).to_string());
+    }
+    let [first, second, third] = times.get();
+    assert!(first < second && second < third, "{first:?} {second:?} {third:?}");
+}
+
 #[test]
 fn a_body_that_is_drained_has_the_bodys_grace() {
     let limits = Limits { body_grace: Duration::from_millis(4_000), ..Limits::DEFAULT };
@@ -263,7 +380,7 @@ fn closing_says_so_in_the_next_answer_and_closes_an_idle_connection() {
     // While the handler waits.
     let (waits, seen) = (Cell::new(4), Rc::clone(&bench.clock));
     let waiting = async |_: Request<'_>, response: Response<'_>| {
-        std::future::poll_fn(|_| match waits.replace(waits.get().max(1) - 1) {
+        poll_fn(|_| match waits.replace(waits.get().max(1) - 1) {
             0 => Poll::Ready(()),
             _ => Poll::Pending,
         })
@@ -290,7 +407,7 @@ fn a_lingering_close_ends_with_the_client_or_its_limits() {
         (vec![[b'x'; 100]; 30], true, 0),
         (vec![], true, 1_500),
     ] {
-        let clock = midge::ManualClock::new();
+        let clock = ManualClock::new();
         let pieces: Vec<&[u8]> = pieces.iter().map(|piece| &piece[..]).collect();
         let mut wire = Wire::new(&pieces);
         wire.open = open;

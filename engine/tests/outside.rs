@@ -5,7 +5,12 @@
 #[allow(dead_code)]
 mod common;
 
-use std::{cell::Cell, future::pending, rc::Rc, time::Duration};
+use std::{
+    cell::{Cell, RefCell},
+    future::pending,
+    rc::Rc,
+    time::Duration,
+};
 
 use common::{Bench, HOST, Outcome as Seen, Stop, Wire, to_the_deadline};
 use midge::{
@@ -174,6 +179,47 @@ fn the_outcome_tells_status_and_bytes() {
         let mut wire = Wire::new(&[request.as_bytes()]);
         bench.drive(&handler, &mut wire, 1_000, to_the_deadline);
         assert_eq!(told.get(), expected, "{request:?} {inner}");
+    }
+}
+
+#[test]
+fn the_outcome_counts_one_answer_s_bytes_whoever_asks_and_how_often() {
+    for watchers in [1, 2] {
+        let told = RefCell::new(Vec::new());
+        let handler = async |_: Request<'_>, response: Response<'_>| {
+            let outcomes: Vec<_> = (0..watchers).map(|_| response.outcome()).collect();
+            let mut body = response.status(200).stream().await?;
+            body.write("some").await?;
+            body.flush().await?;
+            assert!(outcomes.iter().all(|outcome| outcome.body_bytes() == 4));
+            body.write("more").await?;
+            let sent = body.finish().await;
+            told.borrow_mut().extend(outcomes.iter().map(|outcome| outcome.body_bytes()));
+            sent
+        };
+        Bench::new().run(&handler, &[GET.repeat(3).as_bytes()]);
+        assert_eq!(told.take(), vec![8; 3 * watchers]);
+    }
+}
+
+/// They are a part of the head, which has its limit.
+#[test]
+fn added_fields_count_as_the_head_s_bytes() {
+    // The engine's own lines have 128 bytes of the limit.
+    let limits = Limits { response_head_bytes: 128 + 100, ..Limits::DEFAULT };
+    let room = 100 - "HTTP/1.1 200 OK\r\nx: \r\n".len();
+    for (length, fits) in [(1, true), (room - 1, true), (room, true), (room + 1, false), (room + 100, false)] {
+        let value = "v".repeat(length);
+        let handler = async |_: Request<'_>, response: Response<'_>| {
+            let result = response.with("x", &value).status(200).body("ok").await;
+            let error = (!fits).then_some(midge::Cause::Response(ResponseError::HeadTooLarge));
+            assert_eq!(result.as_ref().err().map(Failure::cause), error, "{length}");
+            result
+        };
+        let outcome = Bench::sized(1_024, 1_024, 8, limits).run(&handler, &[GET.as_bytes()]);
+        let begins = outcome.text().starts_with(&format!("HTTP/1.1 200 OK\r\nx: {value}\r\n"));
+        // The failure would begin with them, too.
+        assert_eq!((begins, outcome.out.is_empty()), (fits, !fits), "{length}: {outcome:?}");
     }
 }
 

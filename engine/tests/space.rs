@@ -93,3 +93,32 @@ fn bytes_that_could_not_be_put_leave_the_body_as_it_was() {
     let outcome = Bench::new().run(&handler, &[format!("GET / HTTP/1.1\r\n{HOST}").as_bytes()]);
     assert!(outcome.text().ends_with("\r\n\r\nok"));
 }
+
+/// They are gathered, as those that are written are, and a chunk is no larger than four digits tell.
+#[test]
+fn bytes_put_into_the_output_are_one_chunk_until_it_is_full_or_flushed() {
+    for (pieces, first) in [(vec![3, 4, 5], "000c"), (vec![1], "0001"), (vec![40_000; 5], "ffff")] {
+        let handler = async |_: Request<'_>, response: Response<'_>| {
+            let mut body = response.status(200).stream().await?;
+            for piece in &pieces {
+                let mut left = *piece;
+                while left > 0 {
+                    let put = body.write_with(|space| {
+                        let count = left.min(space.len());
+                        space[..count].fill(b'x');
+                        Ok::<_, Failure>(count)
+                    });
+                    left -= put.await??;
+                }
+                // Nothing is no chunk, and ends none.
+                assert_eq!(body.write_with(|_| Ok::<_, Failure>(0)).await??, 0);
+            }
+            body.finish().await
+        };
+        let outcome = Bench::sized(1_024, 300_000, 8, Limits::DEFAULT)
+            .run(&handler, &[format!("GET / HTTP/1.1\r\n{HOST}").as_bytes()]);
+        let body = outcome.text().split_once("\r\n\r\n").unwrap().1;
+        assert!(body.starts_with(&format!("{first}\r\nx")), "{first}");
+        assert_eq!(unchunked(body).len(), pieces.iter().sum::<usize>());
+    }
+}

@@ -279,3 +279,31 @@ fn a_buffer_without_room_for_a_byte_is_an_error_and_no_endless_loop() {
     let request = RequestHead::new(&mut output, Method::Post, "/", Host::new("a").unwrap()).length(1);
     assert_eq!(request.unwrap().write(b"xy"), Err(RequestError::Length));
 }
+
+/// The end of a body may wait for room, and goes out before its answer is waited for.
+#[test]
+fn a_body_s_end_goes_out_whatever_room_the_buffer_has() {
+    let head = HEAD.len();
+    for room in head..head + 40 {
+        let server = Server::new(&[Step::Takes(7); 60]);
+        let (mut output, mut input, mut table) = (vec![0; room], [0; 256], [Field::EMPTY; 8]);
+        let host = Host::new("a").unwrap();
+        let mut request = RequestHead::new(&mut output, Method::Post, "/", host).chunked().unwrap();
+        let mut answer = AnswerReader::new(&mut input, &mut table, &Limits::DEFAULT);
+        let mut wire = Wire::new(End(&server), End(&server));
+        let sent = finished(async {
+            assert_eq!(wire.write(&mut request, &mut answer, b"hello").await?, Sending::Sent);
+            wire.finish(&mut request, &mut answer).await
+        });
+        assert_eq!((sent, request.is_finished()), (Ok(Sending::Sent), true), "{room}");
+        let taken = server.taken();
+        let (said, mut rest) = taken.split_at(head);
+        let mut body = String::new();
+        while let Some((size, data)) = rest.split_once("\r\n").filter(|(size, _)| *size != "0") {
+            let (data, behind) = data.split_at(usize::from_str_radix(size, 16).unwrap());
+            body += data;
+            rest = behind.strip_prefix("\r\n").unwrap();
+        }
+        assert_eq!((said, body.as_str(), rest), (HEAD, "hello", "0\r\n\r\n"), "{room}");
+    }
+}

@@ -79,7 +79,7 @@ impl<C: Fn() -> Duration> Line<'_, '_, C> {
     fn end(&self) -> &'static str {
         match self.result {
             None => " dropped",
-            Some(Err(_)) if !self.outcome.can_restart() => " cut",
+            Some(Err(_)) if !self.outcome.can_restart() && !self.outcome.is_complete() => " cut",
             Some(_) => "",
         }
     }

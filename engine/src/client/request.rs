@@ -29,7 +29,9 @@ impl<'a> Host<'a> {
     ///
     /// [`RequestError::Host`] where that is no host.
     pub fn new(text: &'a str) -> Result<Self, RequestError> {
-        if !text.is_empty() && is_host(text.as_bytes()) { Ok(Self(text)) } else { Err(RequestError::Host) }
+        // A server may be asked for no name at all, but not with a URL (RFC 9110, section 4.2.1).
+        let has_name = !matches!(text.as_bytes(), [] | [b':', ..]);
+        if has_name && is_host(text.as_bytes()) { Ok(Self(text)) } else { Err(RequestError::Host) }
     }
 
     /// The text.
@@ -453,7 +455,7 @@ fn is_good_target(target: &[u8], method: &Method<'_>) -> bool {
             let rest = target.get(..scheme.len()).filter(|start| start.eq_ignore_ascii_case(scheme));
             rest.and_then(|_| target.get(scheme.len()..)).is_some_and(|rest| {
                 let length = rest.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(rest.len());
-                length > 0 && rest.get(..length).is_some_and(is_host)
+                length > 0 && rest.first() != Some(&b':') && rest.get(..length).is_some_and(is_host)
             })
         }),
     };

@@ -35,7 +35,7 @@ pub(crate) use self::response::BUSY;
 pub use self::{
     body::{Body, Chunk},
     outcome::Outcome,
-    plain::{PlainAnswer, PlainEnd, PlainHead, PlainMemory},
+    plain::{PlainAnswer, PlainEnd, PlainHead, PlainMemory, WholeAnswer},
     request::Request,
     response::{BodyStream, FieldLines, Interim, Response, ResponseHead},
     upgrade::Upgraded,
@@ -388,8 +388,8 @@ impl<'b> Exchange<'b> {
             if arrived || !is_early || output.interim(b"HTTP/1.1 100 Continue\r\n\r\n") {
                 input.state.expects = false;
             } else {
-                // No room: what is pending goes first.
-                want.output = true;
+                // No room: what is pending goes first. Where nothing is, there won't be any, and the client sends without being told.
+                want.output = !output.pending().is_empty();
             }
         }
         self.want.set(want);

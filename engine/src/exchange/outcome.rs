@@ -62,17 +62,25 @@ impl<'x> Outcome<'x> {
         self.exchange.output.try_borrow().map_or(0, |output| output.body_bytes())
     }
 
-    /// Whether no byte of the answer's head went out: a failure is answered then, else it cuts the connection.
+    /// Whether a failure is answered: no byte of the answer's head went out, and it isn't complete. Behind a complete answer a failure is no
+    /// concern of the client's; otherwise it cuts the connection.
     #[must_use]
     pub fn can_restart(&self) -> bool {
-        self.exchange.output.try_borrow().is_ok_and(|output| output.can_rewind())
+        self.exchange.output.try_borrow().is_ok_and(|output| output.can_rewind() && !output.is_done())
     }
 
-    /// Takes the answer back to where it began, in order to write another one; `None` if a byte of its head went out. The fields that were
-    /// added with [`Response::with`] stay.
+    /// Whether the answer is complete: whatever its handler gives now, the client gets it.
+    #[must_use]
+    pub fn is_complete(&self) -> bool {
+        self.exchange.is_answered()
+    }
+
+    /// Takes the answer back to where it began, in order to write another one; `None` if a byte of its head went out, or it is complete. The
+    /// fields that were added with [`Response::with`] stay.
     #[must_use]
     pub fn restart(&self) -> Option<Response<'x>> {
-        let is_back = self.exchange.output.try_borrow_mut().is_ok_and(|mut output| output.rewind());
+        let is_back =
+            self.can_restart() && self.exchange.output.try_borrow_mut().is_ok_and(|mut output| output.rewind());
         is_back.then(|| Response::new(self.exchange))
     }
 

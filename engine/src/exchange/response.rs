@@ -215,6 +215,7 @@ impl<'x> ResponseHead<'x> {
     ///
     /// What was wrong with the head, a length that was declared otherwise, or a status that has no body.
     #[inline]
+    #[cfg(not(target_family = "wasm"))]
     pub async fn body(self, body: impl AsRef<[u8]>) -> Result<Sent, Failure> {
         let exchange = self.exchange;
         let mut rest = body.as_ref();
@@ -226,6 +227,23 @@ impl<'x> ResponseHead<'x> {
             return Ok(Sent(()));
         }
         end_with(exchange, rest).await
+    }
+
+    /// Ends the answer with a body. `HEAD` gets its length alone.
+    ///
+    /// # Errors
+    ///
+    /// What was wrong with the head, a length that was declared otherwise, or a status that has no body.
+    // The same with most of it in one function for every handler, which is no part of their futures, and in no async function, whose states
+    // are code too: a fresh instance compiles what it runs, and most answers there need not come to it.
+    #[inline]
+    #[cfg(target_family = "wasm")]
+    pub fn body(self, body: impl AsRef<[u8]>) -> impl Future<Output = Result<Sent, Failure>> {
+        let (exchange, mut written) = (self.exchange, None);
+        poll_fn(move |_| match body.as_ref() {
+            body if written.is_none() && exchange.answer(body) => Poll::Ready(Ok(Sent(()))),
+            body => poll_end(exchange, &mut written, body),
+        })
     }
 
     /// Ends the answer without a body.
@@ -487,10 +505,32 @@ const fn find(bytes: &[u8], wanted: u8) -> Option<usize> {
 }
 
 /// Writes `bytes`, which are the last ones of the body.
+#[cfg(not(target_family = "wasm"))]
 async fn end_with(exchange: &Exchange<'_>, bytes: &[u8]) -> Result<Sent, Failure> {
     let mut rest = bytes;
     room(exchange, || exchange.output.try_borrow_mut().map_err(|_| BUSY)?.end_with(&mut rest)).await?;
     Ok(Sent(()))
+}
+
+/// Ends the head, unless some of `body` is `written` already, and writes the rest.
+#[cfg(target_family = "wasm")]
+#[inline(never)]
+fn poll_end(exchange: &Exchange<'_>, written: &mut Option<usize>, body: &[u8]) -> Poll<Result<Sent, Failure>> {
+    let mut end = || {
+        if written.is_none() {
+            exchange.end_head(Announced::Length(body.len() as u64))?;
+        }
+        let written = written.get_or_insert(0);
+        let mut rest = body.get(*written..).unwrap_or_default();
+        let ended = exchange.output.try_borrow_mut().map_err(|_| BUSY)?.end_with(&mut rest);
+        *written = body.len() - rest.len();
+        ended
+    };
+    match end() {
+        Ok(true) => Poll::Ready(Ok(Sent(()))),
+        Ok(false) => exchange.want_output(),
+        Err(error) => Poll::Ready(Err(error.into())),
+    }
 }
 
 /// Writes all of `bytes`, letting the buffer go out whenever it is full.

@@ -416,7 +416,8 @@ fn target_form(bytes: &[u8], method: Known, span: Span) -> Result<(Span, Span), 
     let length = after.iter().position(|byte| matches!(byte, b'/' | b'?')).unwrap_or(after.len());
     let start = span.start() + scheme;
     let authority = Span::new(start, start + length);
-    if length == 0 || !is_host(authority.of(bytes)) {
+    // An empty name before a port is none either (RFC 9110, section 4.2.1).
+    if matches!(after.first(), None | Some(b'/' | b'?' | b':')) || !is_host(authority.of(bytes)) {
         return Err(Reject::HostInvalid);
     }
     Ok((Span::new(start + length, span.end()), authority))

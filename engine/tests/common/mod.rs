@@ -319,3 +319,39 @@ impl Random {
         self.below(end) == 0
     }
 }
+
+/// A request without a body, for a connection that is kept.
+pub fn ask(method: &str, version: &str) -> String {
+    let keep = if version == "1.0" { "Connection: keep-alive\r\n" } else { "" };
+    format!("{method} / HTTP/{version}\r\n{keep}{HOST}")
+}
+
+/// What one request gets, whatever few bytes of it are taken at a time, and whether the connection is kept.
+pub fn answer(handler: &impl Handler, request: &str) -> (String, bool) {
+    let small = Limits { response_head_bytes: 256, ..Limits::DEFAULT };
+    let mut answers = Vec::new();
+    for (output, limits) in [(512, small), (8192, Limits::DEFAULT)] {
+        for take in [usize::MAX, 3, 1] {
+            let mut bench = Bench::sized(8192, output, 32, limits);
+            bench.take = take;
+            bench.open = true;
+            let outcome = bench.run(handler, &[request.as_bytes()]);
+            let kept = match outcome.stop {
+                Stop::Waits(State::Idle) => true,
+                Stop::Ended(Ended::Linger) => false,
+                other => panic!("{other:?} after {outcome:?}"),
+            };
+            answers.push((outcome.text().to_owned(), kept));
+        }
+    }
+    assert!(answers.iter().all(|answer| *answer == answers[0]), "{answers:?}");
+    answers.remove(0)
+}
+
+/// What a `GET` gets through an output buffer that holds little more than a head, and whether the connection is kept.
+pub fn answer_tiny(handler: &impl Handler) -> (String, bool) {
+    let mut bench = Bench::sized(1024, 512, 8, Limits { response_head_bytes: 256, ..Limits::DEFAULT });
+    bench.open = true;
+    let outcome = bench.run(handler, &[ask("GET", "1.1").as_bytes()]);
+    (outcome.text().to_owned(), matches!(outcome.stop, Stop::Waits(_)))
+}

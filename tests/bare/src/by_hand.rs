@@ -135,6 +135,9 @@ fn plain(checks: &mut Checks) {
     check!(checks, answer.status().code() == 200 && answer.length() == Some(5));
     check!(checks, answer.lines() == b"x-echo: yes\r\n" && answer.fields().eq([("x-echo", &b"yes"[..])]));
     drop(answer);
+    let whole = exchange
+        .whole_answer(|whole| whole.lines == b"x-echo: yes\r\n" && whole.body == b"hello" && whole.length == Some(5));
+    check!(checks, whole == Some(true));
     check!(checks, exchange.drain(taken).is_some_and(|sent| sent.as_str() == "hello"));
 }
 

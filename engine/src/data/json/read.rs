@@ -78,7 +78,7 @@ impl<'de> Reader<'de> {
         self.at += 1;
     }
 
-    /// Passes what stands before the next element or member; `false` at the end, which is passed too. `first` is true before the first one.
+    /// Passes what stands before the next element or member; `false` at the end, whose bracket is left to be passed. `first` is true before the first one.
     pub(super) fn goes_on(&mut self, first: &mut bool, close: u8, fault: Fault) -> Result<bool, Error> {
         let byte = self.peek()?;
         if byte == close && *first {

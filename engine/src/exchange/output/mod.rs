@@ -114,7 +114,7 @@ impl OutputState {
     /// Whether an answer in this form is like nearly all answers.
     #[inline]
     const fn is_usual(&self) -> bool {
-        self.wire.is_some() && self.form.http11 && !self.form.head_request
+        self.wire.is_some() && self.form.http11 && !self.form.head_request && !self.flags.has(Flags::WATCHED)
     }
 }
 
@@ -560,6 +560,11 @@ impl Output<'_> {
         matches!(self.state.stage, Stage::Body(Delimiter::End))
     }
 
+    /// The head of a plain answer is with the host, and stays what it is.
+    pub(crate) fn give_head(&mut self) {
+        self.state.begun = None;
+    }
+
     /// The fields of a plain answer, once they are complete.
     #[inline]
     pub(crate) fn plain_head(&self) -> Option<&[u8]> {
@@ -567,6 +572,16 @@ impl Output<'_> {
             Stage::Body(_) | Stage::Done if self.state.wire.is_none() => self.buffer.get(..self.state.floor),
             _ => None,
         }
+    }
+
+    /// The fields and the body of a plain answer, if all of it is here.
+    #[inline]
+    pub(crate) fn whole(&self) -> Option<(&[u8], &[u8])> {
+        if !self.is_done() || self.state.wire.is_some() {
+            return None;
+        }
+        let (lines, body) = (self.buffer.get(..self.state.floor)?, self.pending());
+        (self.is_without_body() || self.state.length == Some(body.len() as u64)).then_some((lines, body))
     }
 
     pub(crate) const fn status(&self) -> Status {
@@ -632,3 +647,6 @@ pub(crate) const SHORTCUTS: bool = !cfg!(target_family = "wasm");
 
 /// The engine's own lines in most answers, but for the date and the digits.
 const USUAL_LINES: &[u8; 53] = b"date: Thu, 01 Jan 1970 00:00:00 GMT\r\ncontent-length: ";
+
+#[cfg(test)]
+mod tests;

@@ -28,29 +28,11 @@ impl Output<'_> {
         }
     }
 
-    /// Writes the status line, and behind it the fields that were added before.
-    fn begin_prepared(&mut self, status: Option<Status>) {
-        self.state.stage = Stage::Fresh;
-        self.begin(status);
-        if let Some(fault) = self.state.extras.fault {
-            self.fault(fault);
-        }
-        let cap = self.head_cap();
-        let lines = self.state.extras.lines(self.state.flags);
-        match self.buffer.get_mut(self.state.end..self.state.end + lines.len()) {
-            Some(place) if self.state.end + lines.len() <= cap => {
-                place.copy_from_slice(lines);
-                self.state.end += lines.len();
-            }
-            _ => self.fault(ResponseError::HeadTooLarge),
-        }
-    }
-
     /// Keeps a field for the head that isn't begun yet.
     #[cold]
     pub(crate) fn add(&mut self, name: &[u8], value: fmt::Arguments<'_>) {
         let OutputState { extras, flags, stage, begin, .. } = &mut *self.state;
-        *begin = Some(|output, status| output.begin_prepared(status));
+        *begin = Some(begin_prepared);
         extras.add(flags);
         if *stage == Stage::Fresh {
             *stage = Stage::Prepared;
@@ -90,6 +72,25 @@ impl Output<'_> {
         if self.state.flags.has(Flags::WATCHED) {
             self.state.extras.streamed += bytes as u64;
         }
+    }
+}
+
+/// Writes the status line, and behind it the fields that were added before.
+// Not a closure, whose name would be that of all closures where the stack's depth is worked out (tests/stack).
+fn begin_prepared(output: &mut Output<'_>, status: Option<Status>) {
+    output.state.stage = Stage::Fresh;
+    output.begin(status);
+    if let Some(fault) = output.state.extras.fault {
+        output.fault(fault);
+    }
+    let cap = output.head_cap();
+    let (start, lines) = (output.state.end, output.state.extras.lines(output.state.flags));
+    match output.buffer.get_mut(start..start + lines.len()) {
+        Some(place) if start + lines.len() <= cap => {
+            place.copy_from_slice(lines);
+            output.state.end += lines.len();
+        }
+        _ => output.fault(ResponseError::HeadTooLarge),
     }
 }
 
