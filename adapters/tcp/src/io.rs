@@ -156,6 +156,7 @@ impl Hints {
 ///
 /// Readiness style: a call either moves bytes at once or leaves everything as it was, so a dropped future loses nothing. No
 /// waker is kept; the worker polls the slot at the next event.
+#[derive(Clone, Copy)]
 pub(crate) struct SlotIo<'c, 'm> {
     pub(crate) stream: &'c Stream,
     pub(crate) connection: &'c Connection<'m>,
@@ -297,7 +298,8 @@ impl Write for SlotIo<'_, '_> {
         Writing { io: self, bytes }
     }
 
-    /// Nothing is held back: what was written is the kernel's. A file that lies in the slot's place is sent on.
+    /// Nothing is held back: what was written is the kernel's, or in a record that goes there by itself. A file that lies in the slot's
+    /// place is sent on.
     #[inline]
     async fn flush(&mut self) -> Result<(), Lost> {
         #[cfg(all(feature = "files", target_os = "linux"))]

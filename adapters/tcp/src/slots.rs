@@ -7,10 +7,11 @@ use std::{
     cell::{Cell, RefCell},
     convert::Infallible,
     future::poll_fn,
+    pin::pin,
     task::Poll,
 };
 
-use midge::{Ended, Field, Handler, Instant, Limits, Slot, State, Watch, serve_ready};
+use midge::{Clock as _, Ended, Field, Handler, Instant, Limits, Slot, State, Watch, serve_ready};
 
 #[cfg(all(feature = "files", target_os = "linux"))]
 use crate::files::send::Transfers;
@@ -154,7 +155,7 @@ impl<'m> SlotCell<'m> {
     pub(crate) fn waits_for_head(&self) -> bool {
         match self.watch.state() {
             State::Head => true,
-            State::Idle => self.records.is_open(),
+            State::Idle => self.records.is_half_read(),
             _ => false,
         }
     }
@@ -162,13 +163,13 @@ impl<'m> SlotCell<'m> {
     /// When the future has to be polled at the latest.
     #[inline]
     pub(crate) fn until(&self, limits: &Limits) -> Instant {
-        let until = self.records.until().or(self.watch.deadline()).unwrap_or(NEVER);
+        let until = self.records.until(self.watch.deadline()).unwrap_or(NEVER);
         if self.waits_before_head() { until.min(self.head_since.get().after(limits.head_time)) } else { until }
     }
 
     /// The engine knows of no head yet, and so of no deadline for it.
     fn waits_before_head(&self) -> bool {
-        self.watch.state() == State::Idle && self.records.is_open()
+        self.watch.state() == State::Idle && self.records.is_half_read()
     }
 
     /// Ends the wait for what comes before a head, if that took too long.
@@ -215,9 +216,25 @@ pub(crate) async fn serve_slot<H: Handler>(
         let connection = poll_fn(|_| cell.connection.get().map_or(Poll::Pending, Poll::Ready)).await;
         let ended = match &*connection.stream.borrow_mut() {
             Some(stream) => loop {
-                let mut io = SlotIo { stream, connection, cell };
-                let peer = connection.peer.get();
-                let ended = serve_ready(&mut io, &handler, slot, limits, clock, peer, &cell.watch).await;
+                let io = SlotIo { stream, connection, cell };
+                let ended = {
+                    let (mut own, peer) = (io, connection.peer.get());
+                    let mut serving = pin!(serve_ready(&mut own, &handler, slot, limits, clock, peer, &cell.watch));
+                    let turns = poll_fn(|task| {
+                        // What was written under TLS goes out whatever a handler does meanwhile, or doesn't.
+                        if let Stream::Tls(tls) = stream
+                            && let Some(ended) = tls.push(&io, limits, clock.now())
+                        {
+                            return Poll::Ready(ended);
+                        }
+                        let polled = serving.as_mut().poll(task);
+                        if let (Stream::Tls(_), Poll::Pending) = (stream, &polled) {
+                            cell.records.note_wait(limits, clock.now());
+                        }
+                        polled
+                    });
+                    turns.await
+                };
                 match stream {
                     Stream::Tls(tls) => {
                         if let Some(ended) = settle(tls, &io, ended, limits, clock).await {

@@ -13,7 +13,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Client as Asker, beside, server};
+use common::{Client as Asker, beside, port::Port, server};
 use midge::{Limits, Method, Request, Response};
 use midge_tcp::{Client, ClientError, ClientErrorKind, Server, WorkerError};
 use socket2::{Domain, Socket, Type};
@@ -39,7 +39,7 @@ enum Step {
 use Step::{End, Fill, Read, ReadHead, Write};
 
 /// A server that accepts as many connections as it has scripts for, and gives what each received.
-fn backend(listener: &TcpListener, script: Script) -> Vec<String> {
+fn backend(listener: &TcpListener, script: &[&[Step]]) -> Vec<String> {
     script.iter().map(|steps| play(listener.accept().unwrap().0, steps)).collect()
 }
 
@@ -87,7 +87,7 @@ fn listener() -> (TcpListener, SocketAddr) {
 /// Asks through a server whose handler is this; `paths` are asked one after the other. Gives status and body of each answer, and what the
 /// backend received on each connection.
 fn through(
-    script: Script,
+    script: &[&[Step]],
     settings: impl FnOnce(Server) -> Server,
     handler: impl for<'r> AsyncFn(&Client, &str, Response<'r>) -> Result<midge::Sent, midge::Failure> + Sync + Send,
     paths: &[&str],
@@ -216,8 +216,7 @@ fn what_a_hostile_server_sends_is_an_error_that_names_it_and_its_connection_is_n
             errors.lock().unwrap().push(error.to_string());
             response.status(error.status()).body(b"").await
         };
-        let script: Script = Box::leak(Box::new([steps, steps]));
-        let (answers, received) = through(script, |server| server.outbound(1).calls(1), handler, &["/", "/"]);
+        let (answers, received) = through(&[steps, steps], |server| server.outbound(1).calls(1), handler, &["/", "/"]);
         assert_eq!(answers, vec![(502, String::new()); 2]);
         assert_eq!(received.iter().filter(|received| received.starts_with("POST / ")).count(), 2);
         for error in errors.into_inner().unwrap() {
@@ -408,8 +407,8 @@ fn what_cannot_be_sent_is_not() {
 
 #[test]
 fn a_server_that_cannot_be_reached_is_named() {
-    let (gone, refusing) = listener();
-    drop(gone);
+    let port = Port::take();
+    let refusing = port.address();
     let client = Client::at(refusing);
     let handler = async |_: Request<'_>, _: Response<'_>| {
         let error = client.call()?.request(Method::Get, "/").send().await.map(drop).unwrap_err();

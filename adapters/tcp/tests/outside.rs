@@ -17,7 +17,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Client, Gate, beside, server};
+use common::{Client, Gate, beside, port::Port, server};
 use embedded_io_async::{Read, Write};
 use midge::{Failure, Request, Response};
 use midge_tcp::{StreamError, TcpStream, TimeoutError, UnixStream, WorkerError, sleep, timeout};
@@ -268,8 +268,8 @@ fn a_unix_stream_does_too() {
 
 #[test]
 fn a_connection_that_is_refused_or_reset_is_an_error() {
-    let (gone, refusing) = listener();
-    drop(gone);
+    let port = Port::take();
+    let refusing = port.address();
     let (listener, to) = listener();
     let handler = async |request: Request<'_>, response: Response<'_>| {
         if request.path() == "/refused" {

@@ -16,7 +16,7 @@ use std::{
     time::Duration,
 };
 
-use common::{Client, Gate, beside, server};
+use common::{Client, Gate, beside, port::Port, server, server_at};
 use midge::{Failure, Handler, Limits, Request, Response, Sent};
 use midge_tcp::Server;
 
@@ -42,7 +42,8 @@ impl Handler for Gated {
 
 #[test]
 fn requests_are_answered_on_one_connection_and_the_handle_ends_the_server() {
-    let (server, address) = server();
+    let port = Port::take();
+    let (server, address) = server_at(port.address());
     beside(server, hello, || {
         let mut client = Client::connect(address);
         for _ in 0..3 {
@@ -100,7 +101,8 @@ fn several_addresses_are_served_ipv6_among_them() {
 
 #[test]
 fn an_address_in_use_is_refused_even_if_a_server_of_this_kind_has_it() {
-    let (first, address) = server();
+    let port = Port::take();
+    let (first, address) = server_at(port.address());
     let error = Server::bind(address).err().unwrap();
     assert_eq!(error.kind(), io::ErrorKind::AddrInUse);
     let text = error.to_string();
@@ -450,7 +452,8 @@ fn a_client_that_only_half_closed_still_gets_its_answer() {
 #[test]
 fn shutting_down_closes_idle_connections_and_lets_requests_in_flight_finish() {
     let gate = Gate::default();
-    let (server, address) = server();
+    let port = Port::take();
+    let (server, address) = server_at(port.address());
     let handle = server.handle();
     beside(server, Gated(gate.clone()), || {
         let mut idle = Client::connect(address);

@@ -7,11 +7,14 @@ mod common;
 
 use std::{
     fs,
+    future::poll_fn,
     io::{self, ErrorKind, Read, Write},
     net::{Shutdown, SocketAddr, TcpStream},
     path::PathBuf,
     process,
     sync::Arc,
+    task::Poll,
+    thread,
     time::Duration,
 };
 
@@ -26,7 +29,7 @@ use rustls::{
 };
 
 /// `/echo` answers with the body, `/big` with eight million bytes, `/cut` with a body of no known length that is cut, `/upgrade` says how
-/// what it read ended.
+/// what it read ended. `/pieces/N` answers in so many pieces, each with a write of its own, and `/fails` begins an answer that it doesn't end.
 async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
     match request.path() {
         "/echo" => {
@@ -68,12 +71,35 @@ async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sen
                 }
             }
         }
+        "/fails" => {
+            let _begun = response.status(200).header("x-begun", "x".repeat(200)).stream().await?;
+            let mut waited = false;
+            poll_fn(|context| match std::mem::replace(&mut waited, true) {
+                true => Poll::Ready(()),
+                false => {
+                    context.waker().wake_by_ref();
+                    Poll::Pending
+                }
+            })
+            .await;
+            Err(Failure::new(500))
+        }
+        path if path.starts_with("/pieces/") => {
+            let count: usize = path["/pieces/".len()..].parse().unwrap();
+            let mut body = response.status(200).length(count as u64).stream().await?;
+            for _ in 0..count {
+                body.write("x").await?;
+                body.flush().await?;
+            }
+            body.finish().await
+        }
         _ => response.status(200).header("content-type", "text/plain").body(b"hello").await,
     }
 }
 
 const BIG: usize = 8_000_000;
 const BLOCK: usize = 1_000;
+const FAILS: &str = "GET /fails HTTP/1.1\r\nHost: a\r\nConnection: close\r\n\r\n";
 
 fn block(number: usize) -> [u8; BLOCK] {
     let mut block = [number as u8; BLOCK];
@@ -269,6 +295,52 @@ fn an_answer_larger_than_any_buffer_comes_whole() {
             assert!(body.chunks(BLOCK).enumerate().all(|(number, bytes)| bytes == block(number)));
             assert_eq!(client.get("/").body, "hello");
         }
+    })
+    .unwrap();
+}
+
+/// Nothing that may be in a record is taken back: wherever a worker's turn ends, between sealing a head and sending it as well.
+#[test]
+fn an_answer_that_fails_when_its_head_was_sealed_is_cut_and_not_replaced() {
+    let certificate = Certificate::new("sealed");
+    let (server, address) = certificate.server();
+    beside(server, handler, || {
+        let mut cut = 0;
+        for pieces in 0..40 {
+            let mut client = certificate.connect(address);
+            client.send(format!("GET /pieces/{pieces} HTTP/1.1\r\nHost: a\r\n\r\n{FAILS}"));
+            assert_eq!(client.answer().unwrap().body, "x".repeat(pieces));
+            let rest = String::from_utf8(ending(&mut client).unwrap()).unwrap();
+            let (head, body) = rest.split_once("\r\n\r\n").unwrap();
+            // A head that the turn had no room left for is replaced, as a whole.
+            if head.starts_with("HTTP/1.1 500 ") {
+                assert!(!head.contains("x-begun") && body == "500 Internal Server Error\n", "{pieces}: {rest}");
+                continue;
+            }
+            assert!(head.starts_with("HTTP/1.1 200 ") && head.contains("x-begun: xx"), "{pieces}: {rest}");
+            assert_eq!(body, "", "{pieces}");
+            cut += 1;
+        }
+        assert!(cut > 20, "{cut}");
+    })
+    .unwrap();
+}
+
+#[test]
+fn a_client_that_takes_nothing_is_reset() {
+    let certificate = Certificate::new("takes-nothing");
+    let (server, address) = certificate.server();
+    let limits = Limits { write_grace: Duration::from_millis(300), write_rate: u32::MAX, ..Limits::DEFAULT };
+    beside(server.limits(limits), handler, || {
+        let mut client = certificate.connect(address);
+        client.ask("/big");
+        let error = loop {
+            match client.reader.get_ref().sock.take_error().unwrap() {
+                Some(error) => break error,
+                None => thread::yield_now(),
+            }
+        };
+        assert_eq!(error.kind(), ErrorKind::ConnectionReset);
     })
     .unwrap();
 }

@@ -30,6 +30,10 @@ impl TlsStream {
         match self.0 {}
     }
 
+    pub(crate) fn push(&self, _: &SlotIo<'_, '_>, _: &Limits, _: Instant) -> Option<Result<Ended, Lost>> {
+        match self.0 {}
+    }
+
     pub(crate) fn part(&self) {
         match self.0 {}
     }
@@ -55,9 +59,15 @@ impl Records<'_> {
         false
     }
 
-    pub(crate) const fn until(&self) -> Option<Instant> {
-        None
+    pub(crate) const fn is_half_read(&self) -> bool {
+        false
     }
+
+    pub(crate) const fn until(&self, engine: Option<Instant>) -> Option<Instant> {
+        engine
+    }
+
+    pub(crate) const fn note_wait(&self, _: &Limits, _: Instant) {}
 
     pub(crate) const fn reset(&self) {}
 }

@@ -2,13 +2,17 @@
 //!
 //! A connection has bytes here only while it is served: one that waits for its next request is between two records, with nothing
 //! left to read, to hand over or to send. So an idle connection holds rustls's own state and nothing else.
+//!
+//! What was put into a record can't be taken back: the records' numbers go into their encryption. So a record's content counts as
+//! written from then on, as what a socket's buffer holds does, and the next one is made once this one is out.
 
 use std::{
     cell::{Cell, RefCell},
     ops::Range,
+    time::Duration,
 };
 
-use midge::Instant;
+use midge::{Instant, Limits};
 use rustls::{
     server::UnbufferedServerConnection,
     unbuffered::{ConnectionState, UnbufferedStatus},
@@ -53,8 +57,10 @@ impl RecordsMemory {
 #[derive(Default)]
 pub(crate) struct Records<'m> {
     pub(super) buffers: RefCell<Buffers<'m>>,
-    /// Until when a goodbye may take to go out.
+    /// Until when what was sealed has to be out.
     pub(super) until: Cell<Option<Instant>>,
+    /// The engine is done with the connection: its deadlines count no more.
+    pub(super) leaving: Cell<bool>,
 }
 
 impl Records<'_> {
@@ -64,10 +70,46 @@ impl Records<'_> {
         self.buffers.try_borrow().is_ok_and(|buffers| buffers.handshaking || !buffers.is_empty())
     }
 
-    /// A deadline that is none of the engine's.
+    /// Whether it is for the peer to send more of its handshake, or of a record. A record that it doesn't take has a deadline of its own.
     #[inline]
-    pub(crate) fn until(&self) -> Option<Instant> {
-        self.until.get()
+    pub(crate) fn is_half_read(&self) -> bool {
+        !self.leaving.get()
+            && self
+                .buffers
+                .try_borrow()
+                .is_ok_and(|buffers| buffers.handshaking || buffers.outgoing.is_empty() && !buffers.is_empty())
+    }
+
+    /// Whether everything that was sealed is out.
+    #[inline]
+    pub(crate) fn is_sent(&self) -> bool {
+        self.buffers.try_borrow().is_ok_and(|buffers| buffers.outgoing.is_empty())
+    }
+
+    /// The next deadline, of which this is the engine's.
+    #[inline]
+    pub(crate) fn until(&self, engine: Option<Instant>) -> Option<Instant> {
+        match self.until.get() {
+            until if self.leaving.get() => until,
+            Some(until) => Some(engine.map_or(until, |engine| engine.min(until))),
+            None => engine,
+        }
+    }
+
+    /// Sets the deadline of what is left to send, in a wait that lasts already or begins now.
+    pub(crate) fn note_wait(&self, limits: &Limits, now: Instant) {
+        if let Ok(mut buffers) = self.buffers.try_borrow_mut() {
+            self.until.set(buffers.deadline(limits, now));
+        }
+    }
+
+    /// Between two requests: the next answer has to be taken at the least rate, however fast the last one was.
+    pub(super) fn pause(&self) {
+        if let Ok(mut buffers) = self.buffers.try_borrow_mut()
+            && buffers.outgoing.is_empty()
+        {
+            (buffers.sent, buffers.since) = (0, None);
+        }
     }
 
     /// Forgets the last connection's bytes.
@@ -77,6 +119,7 @@ impl Records<'_> {
             buffers.clear();
         }
         self.until.set(None);
+        self.leaving.set(false);
     }
 }
 
@@ -149,8 +192,10 @@ pub(super) struct Buffers<'m> {
     pub(super) plain: Buffer<'m>,
     /// Records that are to go out.
     pub(super) outgoing: Buffer<'m>,
-    /// How many bytes of the answer are in `outgoing` that the engine was not told to be out.
-    pub(super) sealed: usize,
+    /// How many bytes of records the peer took,
+    pub(super) sent: u64,
+    /// and since when there is something in `outgoing` that it doesn't take.
+    pub(super) since: Option<Instant>,
     /// The handshake has begun, and not ended.
     pub(super) handshaking: bool,
     /// The peer said that nothing more follows.
@@ -172,8 +217,8 @@ pub(super) enum Advance {
     Hungry,
     /// What is in `outgoing` has to leave first.
     Full,
-    /// It was done.
-    Done,
+    /// It was done, with so many of the bytes.
+    Done(usize),
 }
 
 /// The connection can't go on. What the peer is told about it is in `outgoing`.
@@ -188,7 +233,18 @@ impl Buffers<'_> {
         self.incoming.clear();
         self.plain.clear();
         self.outgoing.clear();
-        (self.sealed, self.handshaking, self.ended) = (0, false, false);
+        (self.sent, self.since, self.handshaking, self.ended) = (0, None, false, false);
+    }
+
+    /// Until when `outgoing` has to be empty: the engine's least rate, which goes for what counts as written as well.
+    fn deadline(&mut self, limits: &Limits, now: Instant) -> Option<Instant> {
+        if self.outgoing.is_empty() || limits.write_rate == 0 {
+            self.since = None;
+            return None;
+        }
+        let since = *self.since.get_or_insert(now);
+        let earned = Duration::from_millis(self.sent.saturating_mul(1_000) / u64::from(limits.write_rate));
+        Some(since.after(limits.write_grace.saturating_add(earned)))
     }
 
     /// Reads what is in `incoming`, answers it where the protocol wants that, and acts.
@@ -224,22 +280,24 @@ impl Buffers<'_> {
                 Ok(ConnectionState::TransmitTlsData(message)) => message.done(),
                 Ok(ConnectionState::BlockedHandshake) => reached = Some(Advance::Hungry),
                 Ok(ConnectionState::WriteTraffic(mut traffic)) => {
-                    let count = match *act {
-                        Act::Nothing => None,
+                    let (count, advance) = match *act {
+                        Act::Nothing => (0, Advance::Hungry),
                         Act::Seal(bytes) => {
                             let bytes = bytes.get(..CONTENT).unwrap_or(bytes);
-                            self.sealed = bytes.len();
-                            Some(traffic.encrypt(bytes, outgoing.room()).map_err(|_| Broken)?)
+                            let count = traffic.encrypt(bytes, outgoing.room()).map_err(|_| Broken)?;
+                            (count, Advance::Done(bytes.len()))
                         }
-                        Act::Close => Some(traffic.queue_close_notify(outgoing.room()).map_err(|_| Broken)?),
+                        Act::Close => {
+                            (traffic.queue_close_notify(outgoing.room()).map_err(|_| Broken)?, Advance::Done(0))
+                        }
                     };
-                    outgoing.filled(count.unwrap_or(0));
-                    reached = Some(if count.is_some() { Advance::Done } else { Advance::Hungry });
+                    outgoing.filled(count);
+                    reached = Some(advance);
                 }
                 Ok(ConnectionState::PeerClosed) => self.ended = true,
                 Ok(ConnectionState::Closed) => {
                     self.ended = true;
-                    reached = Some(Advance::Done);
+                    reached = Some(Advance::Done(0));
                 }
                 Err(_) => {
                     self.explain(session);

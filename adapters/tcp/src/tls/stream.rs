@@ -7,7 +7,7 @@ use std::{
     task::Poll,
 };
 
-use midge::{Clock, Ended, Limits};
+use midge::{Clock, Ended, Instant, Limits};
 use mio::net::TcpStream;
 use rustls::{
     server::UnbufferedServerConnection,
@@ -55,10 +55,28 @@ impl TlsStream {
         })
     }
 
-    /// Writes a record. Of a record that is out in part, so much of its content counts as written; all of it only when all of it is
-    /// out. What is written next begins behind what counted.
+    /// Writes a record, once the last one is out. All of its content counts as written, however much of the record the socket takes at
+    /// once: what is left [goes out](Self::push) whatever is served meanwhile.
     pub(crate) fn write(&self, io: &SlotIo<'_, '_>, bytes: &[u8]) -> Poll<Result<usize, Lost>> {
         self.with(io, |session, buffers| self.write_from(io, session, buffers, bytes))
+    }
+
+    /// Sends on what was sealed, before anything else of a turn. Gives how the service ends, if the connection broke or the peer takes
+    /// too long.
+    #[inline]
+    pub(crate) fn push(&self, io: &SlotIo<'_, '_>, limits: &Limits, now: Instant) -> Option<Result<Ended, Lost>> {
+        let records = &io.cell.records;
+        if records.is_sent() {
+            return None;
+        }
+        match self.with(io, |_, buffers| self.drain(io, buffers)) {
+            Poll::Ready(Err(Lost)) => Some(Err(Lost)),
+            Poll::Pending if records.until.get().is_some_and(|until| now >= until) => Some(Ok(Ended::Reset)),
+            Poll::Ready(Ok(_)) | Poll::Pending => {
+                records.note_wait(limits, now);
+                None
+            }
+        }
     }
 
     /// Tells an idle peer that nothing follows, if the socket takes it at once.
@@ -112,20 +130,13 @@ impl TlsStream {
             if !buffers.plain.is_empty() || buffers.ended {
                 continue;
             }
-            // What the handshake says goes out before more is asked for. An answer in the way is its writer's.
-            if buffers.sealed == 0 || matches!(advance, Advance::Full) {
-                while !buffers.outgoing.is_empty() {
-                    if buffers.sealed > 0 {
-                        return io.write_waits();
-                    }
-                    match self.send(io, buffers) {
-                        Poll::Ready(Ok(_)) => {}
-                        other => return other,
-                    }
-                }
-            }
-            if matches!(advance, Advance::Full) {
-                continue;
+            // It may be what the peer waits for. As long as there is room for more of it, more may come in.
+            let is_full = matches!(advance, Advance::Full);
+            match self.drain(io, buffers) {
+                Poll::Ready(Ok(_)) if is_full => continue,
+                Poll::Ready(Ok(_)) => {}
+                Poll::Pending if !is_full => {}
+                other => return other,
             }
             match self.receive(io, buffers) {
                 Poll::Ready(Ok(1..)) => {}
@@ -146,40 +157,40 @@ impl TlsStream {
             return Poll::Ready(Ok(0));
         }
         loop {
-            if buffers.sealed == 0 {
-                match buffers.advance(session, &Act::Seal(bytes)) {
-                    Ok(Advance::Done) if buffers.sealed > 0 => {}
-                    Ok(Advance::Full) => {}
-                    // Nobody answers before there is a request.
-                    Ok(Advance::Hungry | Advance::Done) => return Poll::Ready(Err(Lost)),
-                    Err(Broken) => return Poll::Ready(Err(self.fail(io, buffers))),
-                }
-            }
-            match self.send(io, buffers) {
-                Poll::Ready(Ok(0)) => {}
+            // Nothing is sealed before it is sure to count.
+            match self.drain(io, buffers) {
+                Poll::Ready(Ok(_)) => {}
                 other => return other,
             }
+            let count = match buffers.advance(session, &Act::Seal(bytes)) {
+                Ok(Advance::Done(count @ 1..)) => count,
+                Ok(Advance::Full) => continue,
+                // Nobody answers before there is a request.
+                Ok(Advance::Hungry | Advance::Done(0)) => return Poll::Ready(Err(Lost)),
+                Err(Broken) => return Poll::Ready(Err(self.fail(io, buffers))),
+            };
+            return match self.drain(io, buffers) {
+                Poll::Ready(Err(Lost)) => Poll::Ready(Err(Lost)),
+                _ => Poll::Ready(Ok(count)),
+            };
         }
     }
 
-    /// Sends of `outgoing` what the socket takes, and tells how much of an answer that stands for.
-    fn send(&self, io: &SlotIo<'_, '_>, buffers: &mut Buffers<'_>) -> Poll<Result<usize, Lost>> {
-        if !io.may_write() {
-            return io.write_waits();
-        }
-        match self.socket().write(buffers.outgoing.bytes()) {
-            Ok(count) => {
-                buffers.outgoing.used(count);
-                let told = if buffers.outgoing.is_empty() {
-                    buffers.sealed
-                } else {
-                    count.min(buffers.sealed.saturating_sub(1))
-                };
-                buffers.sealed -= told;
-                Poll::Ready(Ok(told))
+    /// Sends all of `outgoing`. It says 0 when that is done.
+    fn drain(&self, io: &SlotIo<'_, '_>, buffers: &mut Buffers<'_>) -> Poll<Result<usize, Lost>> {
+        while !buffers.outgoing.is_empty() {
+            if !io.may_write() {
+                return io.write_waits();
             }
-            Err(error) => io.write_failed(&error),
+            match self.socket().write(buffers.outgoing.bytes()) {
+                Ok(count) => {
+                    buffers.outgoing.used(count);
+                    buffers.sent = buffers.sent.saturating_add(count as u64);
+                }
+                Err(error) => return io.write_failed(&error),
+            }
         }
+        Poll::Ready(Ok(0))
     }
 
     /// Receives what the socket has.
@@ -208,32 +219,53 @@ impl TlsStream {
     #[cold]
     fn fail(&self, io: &SlotIo<'_, '_>, buffers: &mut Buffers<'_>) -> Lost {
         self.0.broken.set(true);
-        while !buffers.outgoing.is_empty() && matches!(self.send(io, buffers), Poll::Ready(Ok(_))) {}
+        // Nothing is left to do if it doesn't.
+        let _ = self.drain(io, buffers);
         Lost
     }
 
-    /// Says goodbye, and sends all there is.
+    /// Says goodbye behind all that there is to send.
     fn close(&self, io: &SlotIo<'_, '_>) -> Poll<Result<usize, Lost>> {
         self.with(io, |session, buffers| {
             loop {
-                // Said once: from the second time on there is nothing new.
-                match buffers.advance(session, &Act::Close) {
-                    Ok(Advance::Full) => {}
-                    Ok(Advance::Hungry | Advance::Done) if buffers.outgoing.is_empty() => return Poll::Ready(Ok(0)),
-                    Ok(Advance::Hungry | Advance::Done) => {}
-                    Err(Broken) => return Poll::Ready(Err(self.fail(io, buffers))),
-                }
-                match self.send(io, buffers) {
+                match self.drain(io, buffers) {
                     Poll::Ready(Ok(_)) => {}
                     other => return other,
+                }
+                // Said once: from the second time on there is nothing new.
+                match buffers.advance(session, &Act::Close) {
+                    Ok(Advance::Hungry | Advance::Done(_)) if buffers.outgoing.is_empty() => return Poll::Ready(Ok(0)),
+                    Ok(_) => {}
+                    Err(Broken) => return Poll::Ready(Err(self.fail(io, buffers))),
                 }
             }
         })
     }
+
+    /// Sends what is left, says goodbye, and sends that. `false` if the peer can't be told.
+    async fn leave<C: Clock>(&self, io: &SlotIo<'_, '_>, limits: &Limits, clock: &C) -> bool {
+        let records = &io.cell.records;
+        records.leaving.set(true);
+        let is_out = poll_fn(|_| match self.push(io, limits, clock.now()) {
+            Some(_) => Poll::Ready(false),
+            None if records.is_sent() => Poll::Ready(true),
+            None => Poll::Pending,
+        });
+        if !is_out.await {
+            return false;
+        }
+        let until = clock.now().after(limits.write_grace);
+        records.until.set(Some(until));
+        let said = poll_fn(|_| match self.close(io) {
+            Poll::Pending if clock.now() >= until => Poll::Ready(Err(Lost)),
+            other => other,
+        });
+        said.await.is_ok()
+    }
 }
 
 /// What is left to do when the engine has served a connection in this way; nothing if it has to go on, since the next record is
-/// here already, or part of it.
+/// here already, or part of it, or the last one is not out.
 pub(crate) async fn settle<C: Clock>(
     stream: &TlsStream,
     io: &SlotIo<'_, '_>,
@@ -242,18 +274,13 @@ pub(crate) async fn settle<C: Clock>(
     clock: &C,
 ) -> Option<Ended> {
     match ended {
-        Ok(Ended::Idle) if io.cell.records.is_open() => None,
-        Ok(Ended::Linger | Ended::Close) => {
-            let until = clock.now().after(limits.write_grace);
-            io.cell.records.until.set(Some(until));
-            let said = poll_fn(|_| match stream.close(io) {
-                Poll::Pending if clock.now() >= until => Poll::Ready(Err(Lost)),
-                other => other,
-            })
-            .await;
-            io.cell.records.until.set(None);
-            // A peer that can't be told has to see that something is missing.
-            Some(if said.is_ok() { ended.unwrap_or(Ended::Close) } else { Ended::Reset })
+        Ok(Ended::Idle) if io.cell.records.is_open() => {
+            io.cell.records.pause();
+            None
+        }
+        // A peer that can't be told has to see that something is missing.
+        Ok(ended @ (Ended::Linger | Ended::Close)) => {
+            Some(if stream.leave(io, limits, clock).await { ended } else { Ended::Reset })
         }
         Ok(ended) => Some(ended),
         // The alert must not be overtaken by a reset.

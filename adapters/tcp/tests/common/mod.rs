@@ -2,6 +2,8 @@
 
 #![allow(dead_code, reason = "each test binary uses a part of it")]
 
+pub mod port;
+
 use std::{
     cell::Cell,
     future::poll_fn,
@@ -38,7 +40,12 @@ impl<F: FnOnce()> Drop for OnDrop<F> {
 
 /// A server on a free port of the loopback interface, without signals, and its address.
 pub fn server() -> (Server, SocketAddr) {
-    let server = Server::bind("127.0.0.1:0").unwrap().handle_signals(false).workers(1);
+    server_at(SocketAddr::from(([127, 0, 0, 1], 0)))
+}
+
+/// The same on this address.
+pub fn server_at(address: SocketAddr) -> (Server, SocketAddr) {
+    let server = Server::bind(address).unwrap().handle_signals(false).workers(1);
     let address = server.local_addr().unwrap();
     (server, address)
 }
