@@ -4,6 +4,7 @@
 
 import { execFileSync } from "node:child_process";
 import fs from "node:fs";
+import net from "node:net";
 import os from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
@@ -11,6 +12,7 @@ import { fileURLToPath } from "node:url";
 import { gzipped, hello as smallest, start } from "./lib.js";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
+const TURNS = 25, BURSTS = 1_000, CONNECTIONS = 16, PIPELINED = 10;
 const count = (bytes) => bytes.toLocaleString("en");
 const least = (numbers) => Math.min(...numbers);
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
@@ -90,14 +92,9 @@ names.forEach((name, index) => {
   if (wasm(name)) loader[`module${index}.bin`] = wasm(name);
 });
 
-const dir = fs.mkdtempSync(path.join(os.tmpdir(), "midge-figures-"));
-const services = Object.fromEntries(names.map((name, index) => [`peer${index}`, { modules: name === "midge" ? hello : bundled[name] }]));
-const server = await start({ ...services, loader: { modules: loader, bindings: `(name = "LOADER", workerLoader = (id = "figures"))` } }, { dir });
-try {
-  await same();
+// Two runtimes: the one whose loader made hundreds of isolates, which it never drops, serves the later ones more slowly.
+await running({ loader: { modules: loader, bindings: `(name = "LOADER", workerLoader = (id = "figures"))` } }, async (server, processor) => {
   const cold = Object.fromEntries(names.map((name) => [name, []])), busy = Object.fromEntries(names.map((name) => [name, []]));
-  // What the runtime's one thread for requests computed: on a busy machine that says more than the clock.
-  const processor = () => Number(fs.readFileSync(`/proc/${server.child.pid}/schedstat`, "latin1").split(" ")[0]) / 1e6;
   for (let round = 0; round < 210; round++) {
     for (const name of turned(round)) {
       const before = processor(), begin = process.hrtime.bigint();
@@ -118,24 +115,81 @@ try {
   row(`a cold isolate, ms (median of ${cold.midge.length})`, (name) => median(cold[name]).toFixed(2));
   row("added to plain JavaScript's, ms: medians (the least)", (name) => added(cold, name));
   row("the same in processor time", (name) => added(busy, name));
+});
 
+const services = Object.fromEntries(names.map((name, index) => [`peer${index}`, { modules: name === "midge" ? hello : bundled[name] }]));
+await running(services, async (server, processor) => {
+  await same(server);
   const rates = Object.fromEntries(names.map((name) => [name, []]));
   const rate = (name, seconds) => Number(/Requests\/sec:\s+([\d.]+)/.exec(String(
     execFileSync("wrk", ["-t1", "-c32", `-d${seconds}`, `http://127.0.0.1:${server.ports[`peer${names.indexOf(name)}`]}/`])))?.[1]);
   for (const name of names) rate(name, 2);
-  for (let round = 0; round < 9; round++) for (const name of turned(round)) rates[name].push(rate(name, 2));
+  // Many short turns: what makes the machine slower or faster then does so for all of them.
+  for (let round = 0; round < TURNS; round++) for (const name of turned(round)) rates[name].push(rate(name, 1));
   row("requests a second", (name) => Math.round(median(rates[name])));
-  row("requests a second against plain JavaScript's: median of 9 turns (from, to)", (name) => {
+  row("requests a second against plain JavaScript's: median of " + TURNS + " turns (from, to)", (name) => {
     const ratios = rates[name].map((value, index) => value / rates["plain JavaScript"][index]);
     return name === "plain JavaScript" ? "" : `${median(ratios).toFixed(2)} (${least(ratios).toFixed(2)}, ${Math.max(...ratios).toFixed(2)})`;
   });
-} finally {
-  await server.stop();
-  server.remove();
+
+  // The same without the clock: what the runtime's thread computes for bursts of requests, each burst another's, in random order.
+  const peers = [];
+  for (const [index, name] of names.entries()) peers.push({ name, connections: await connected(server.ports[`peer${index}`]), each: [] });
+  for (let round = 0; round < BURSTS + 50; round++) {
+    for (const peer of shuffled(peers)) {
+      const before = processor();
+      await Promise.all(peer.connections.map((connection) => connection.burst()));
+      if (round >= 50) peer.each.push((processor() - before) * 1_000 / (CONNECTIONS * PIPELINED));
+    }
+  }
+  for (const { connections } of peers) for (const connection of connections) connection.close();
+  const each = (name) => median(peers.find((peer) => peer.name === name).each);
+  row(`processor time of a request, µs: median of ${BURSTS} bursts`, (name) => each(name).toFixed(1));
+  row("plain JavaScript's processor time against it", (name) => name === "plain JavaScript" ? "" : (each("plain JavaScript") / each(name)).toFixed(2));
+});
+
+/** Measures with a workerd of its own; `processor` tells how many milliseconds its one thread for requests has computed. */
+async function running(services, measure) {
+  const server = await start(services, { dir: fs.mkdtempSync(path.join(os.tmpdir(), "midge-figures-")) });
+  try {
+    await measure(server, () => Number(fs.readFileSync(`/proc/${server.child.pid}/schedstat`, "latin1").split(" ")[0]) / 1e6);
+  } finally {
+    await server.stop();
+    server.remove();
+  }
+}
+
+/** Connections that each send a burst in one piece, and wait for its answers. */
+function connected(port) {
+  const text = "GET / HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".repeat(PIPELINED);
+  return Promise.all(Array.from({ length: CONNECTIONS }, () => new Promise((resolve, reject) => {
+    let left = 0, done = () => {}, failed = reject;
+    const socket = net.connect(port, "127.0.0.1", () => resolve({
+      burst: () => new Promise((resolve, reject) => {
+        [left, done, failed] = [PIPELINED, resolve, reject];
+        socket.write(text);
+      }),
+      close: () => socket.destroy(),
+    }));
+    socket.setNoDelay(true).on("error", (error) => failed(error)).on("end", () => failed(new Error("a connection was closed")));
+    // An answer's last bytes may come in two pieces.
+    let rest = "";
+    socket.on("data", (data) => {
+      const parts = (rest + data.toString("latin1")).split("Hello, World!");
+      rest = parts.at(-1).slice(-12);
+      left -= parts.length - 1;
+      if (left === 0) done();
+    });
+  })));
+}
+
+/** In random order. */
+function shuffled(values) {
+  return values.map((value) => ({ value, at: Math.random() })).sort((a, b) => a.at - b.at).map(({ value }) => value);
 }
 
 /** All of them answer the same, or there is nothing to compare. */
-async function same() {
+async function same(server) {
   for (const [index, name] of names.entries()) {
     const { status, text, headers } = await server.call(`peer${index}`, "/");
     if (status !== 200 || text !== "Hello, World!" || headers["content-type"] !== "text/plain") {

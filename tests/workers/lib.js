@@ -23,8 +23,7 @@ export function modules(module, body) {
 import { worker, durableObject } from "./midge.js";
 import { calls } from "./calls.js";
 ${body}`,
-    "midge.js": fs.readFileSync(path.join(shim, "midge.js")),
-    "calls.js": fs.readFileSync(path.join(shim, "calls.js")),
+    ...Object.fromEntries(["midge.js", "waits.js", "calls.js"].map((file) => [file, fs.readFileSync(path.join(shim, file))])),
     "module.wasm": fs.readFileSync(path.join(wasm, module)),
   };
 }
@@ -33,7 +32,7 @@ ${body}`,
 export function hello() {
   const sources = modules("midge_workers_hello.wasm", "export default worker(module);");
   sources["worker.js"] = sources["worker.js"].replace('import { calls } from "./calls.js";\n', "");
-  delete sources["calls.js"];
+  for (const file of ["waits.js", "calls.js"]) delete sources[file];
   const minified = execFileSync(path.join(here, "node_modules/.bin/esbuild"), ["--bundle", "--minify", "--format=esm", "--external:*.wasm", "--loader=js"], {
     cwd: shim, input: sources["worker.js"],
   });
@@ -169,11 +168,19 @@ export default {
 export const echoService = `
 let endless = 0;
 let cancelled = 0;
+let broken = "none";
 export default {
   async fetch(request) {
     const { pathname } = new URL(request.url);
-    if (pathname === "/endless") {
+    if (pathname === "/broken") {
+      try { broken = "whole: " + await request.text(); } catch { broken = "broken off"; }
+      return new Response();
+    }
+    if (pathname === "/was-broken") return new Response(broken);
+    if (pathname === "/echo-all") return new Response(await request.arrayBuffer());
+    if (pathname === "/endless" || pathname === "/late-endless") {
       endless++;
+      if (pathname === "/late-endless") await scheduler.wait(5);
       return new Response(new ReadableStream({ pull(controller) { controller.enqueue(new Uint8Array(1000)); }, cancel() { cancelled++; } }));
     }
     if (pathname === "/cancelled") return new Response(cancelled + " of " + endless);

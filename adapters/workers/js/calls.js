@@ -1,12 +1,13 @@
 // What a handler can call. Each operation takes the bytes that the program lends for the call (whatever outlives the call is copied),
 // and gives a value or a promise of one; what it throws becomes an error of that call alone.
 
-import { close, handle, put, range, run, start, wait } from "./midge.js";
+import { more, range } from "./midge.js";
+import { answer, close, deadline, end, handle, length, read, respond, send, told, wait, write } from "./waits.js";
 
 /**
  * @typedef {import("./midge.js").Served} Served
  * @typedef {import("./midge.js").Body & { result: number, bytes: Uint8Array, rows: Uint8Array[], row: number }} Handle what a host call gives
- * @typedef {(served: Served, parts: Uint8Array[]) => unknown} Operation
+ * @typedef {(served: Served, parts: Uint8Array[], handle: Handle) => unknown} Operation
  */
 
 const SCHEDULED = 1, QUEUE = 2;
@@ -16,7 +17,8 @@ const MAX_HANDLES = 64, MAX_PARTS = 64;
 const encoder = new TextEncoder();
 const decoder = new TextDecoder("utf-8", { fatal: true, ignoreBOM: true });
 const NOTHING = new Uint8Array(0);
-const NULL_BODY = new Set(/** @type {unknown[]} */ ([101, 204, 205, 304]));
+/** What no binding has of its own. */
+const ANY = "midge has no method of this name";
 
 /** An error that a host call gives as this number. */
 export class CallError extends Error {
@@ -48,7 +50,7 @@ function settle(handle, value) {
 /** @param {Handle} handle @param {any} error */
 function reject(handle, error) {
   handle.result = error?.errno ?? EIO;
-  if (handle.result === EIO) console.error(String(error));
+  if (handle.result === EIO && !handle.closed) console.error(String(error));
 }
 
 /** @param {Uint8Array} part */
@@ -67,7 +69,8 @@ const string = (part) => {
 function binding(the, part, method) {
   const name = string(part);
   const found = Object.hasOwn(the.env ?? {}, name) ? the.env[name] : undefined;
-  if (typeof found?.[method] !== "function") throw new CallError(ENODEV, `no binding ${name} with ${method}()`);
+  // A service binding has a method of any name: to call it is to call the other Worker.
+  if (typeof found?.[method] !== "function" || (method !== "fetch" && found[ANY])) throw new CallError(ENODEV, `no binding ${name} with ${method}()`);
   return found;
 }
 
@@ -85,11 +88,11 @@ function body(the, id) {
   const held = handle(the, id);
   const source = held?.source;
   if (!source) throw new CallError(EINVAL, "no body to pass on");
+  if (held.begun || held.reader) throw new CallError(EINVAL, "a body of which something was read");
+  const known = length(source);
+  const passed = held.whole ?? (source.body && known >= 0 ? source.body.pipeThrough(new FixedLengthStream(known)) : source.body);
   held.passed = true;
-  if (held.whole) return held.whole;
-  // The length of an encoded response is not that of the body which the platform decodes.
-  const length = source.size ?? (source.headers?.has("content-encoding") ? undefined : source.headers?.get("content-length"));
-  return source.body && length ? source.body.pipeThrough(new FixedLengthStream(Number(length))) : source.body;
+  return passed;
 }
 
 /** Wraps a bare stream in something with a body. @param {ReadableStream | null} stream */
@@ -120,8 +123,11 @@ function encode(value) {
   if (typeof value === "string") return [3, encoder.encode(value)];
   if (value instanceof ArrayBuffer) return [4, new Uint8Array(value)];
   if (ArrayBuffer.isView(value)) return [4, new Uint8Array(value.buffer, value.byteOffset, value.byteLength)];
-  return [3, encoder.encode(JSON.stringify(value))];
+  return [3, encoder.encode(json(value))];
 }
+
+/** What is neither text nor bytes, as text. @param {unknown} value */
+const json = (value) => JSON.stringify(value, (_, inner) => (typeof inner === "bigint" ? String(inner) : inner)) ?? "null";
 
 /** A value of a tag and its bytes. @param {Uint8Array} tag @param {Uint8Array} payload */
 function decode(tag, payload) {
@@ -134,8 +140,8 @@ function decode(tag, payload) {
   }
 }
 
-/** @param {Served} the @param {Uint8Array[]} parts */
-async function fetched(the, [url, method, service, named, content, source, ...fields]) {
+/** @param {Served} the @param {Uint8Array[]} parts @param {Handle} handle */
+async function fetched(the, [url, method, service, named, content, source, ...fields], handle) {
   const headers = new Headers();
   const from = number(source);
   /** @type {any} */
@@ -156,6 +162,12 @@ async function fetched(the, [url, method, service, named, content, source, ...fi
   } else if (service.length) target = binding(the, service, "fetch");
   if (from === -2) init.body = content.slice();
   else if (from >= 0) init.body = body(the, from);
+  const controller = new AbortController();
+  handle.cancel = () => controller.abort();
+  // Of a body that ends too early the platform makes a whole one, so its request has to go with it.
+  const written = from > 0 ? called(the, from) : undefined;
+  if (written?.writer) written.cancel = handle.cancel;
+  init.signal = controller.signal;
   return target.fetch(address, init);
 }
 
@@ -167,8 +179,22 @@ const operations = {
     if (typeof value !== "string") throw new CallError(ENODEV, `no variable ${key}`);
     return value;
   },
-  2: (_, [time]) => scheduler.wait(number(time)).then(() => 0),
+  2(_, [time], handle) {
+    return new Promise((resolve) => {
+      const timer = setTimeout(() => resolve(0), number(time));
+      handle.cancel = () => {
+        clearTimeout(timer);
+        resolve(0);
+      };
+    });
+  },
   4: fetched,
+  5(_, [length], handle) {
+    const known = number(length);
+    const { readable, writable } = known < 0 ? new IdentityTransformStream() : new FixedLengthStream(known);
+    handle.writer = writable.getWriter();
+    return { body: readable };
+  },
 
   10: (the, [name, key]) => binding(the, name, "getWithMetadata").get(string(key), "arrayBuffer"),
   11: async (the, [name, key]) => holder(await binding(the, name, "getWithMetadata").get(string(key), "stream")),
@@ -200,7 +226,12 @@ const operations = {
     for (const values_ of storage(the).sql.exec(string(statement), ...values).raw()) rows.push(row(values_));
     return { rows, value: 0 };
   },
-  31: (the, [key]) => storage(the).kv.get(string(key)),
+  31(the, [key]) {
+    const value = storage(the).kv.get(string(key)) ?? null;
+    const plain = value === null || typeof value === "string" || value instanceof ArrayBuffer || ArrayBuffer.isView(value);
+    if (!plain) throw new CallError(EIO, `the value of ${string(key)} is neither text nor bytes`);
+    return value;
+  },
   32(the, [key, value]) {
     storage(the).kv.put(string(key), value.slice());
     return 0;
@@ -225,7 +256,7 @@ const operations = {
       rows: event.messages.map((/** @type {any} */ message, /** @type {number} */ index) => {
         const content = message.body;
         const plain = typeof content === "string" || content instanceof ArrayBuffer || ArrayBuffer.isView(content);
-        return row([index, message.id, message.attempts, plain ? content : JSON.stringify(content)]);
+        return row([index, message.id, message.attempts, plain ? content : json(content)]);
       }),
       value: row([event.queue]),
     };
@@ -242,98 +273,113 @@ const operations = {
 /** A value of the request's or a call's that a handle stands for, as `call` gives it. @param {Served} the @param {number} id */
 const called = (the, id) => /** @type {Handle | undefined} */ (the.handles?.[id - 1]);
 
+/** What the program calls, by the numbers that ABI.md gives it. @type {Record<number, import("./midge.js").Import>} */
+const imports = {
+  8: respond,
+  9: write,
+  10: read,
+  11: deadline,
+  12: (the, place, size) => more().put(the.name ?? "", place, size),
+  18(the, place, size) {
+    const room = range(place, size);
+    return room ? crypto.getRandomValues(room).length : EFAULT;
+  },
+  13(the, operation, parts, count) {
+    const run = operations[operation];
+    if (!run) return ENOSYS;
+    const handles = (the.handles ??= []);
+    let slot = handles.indexOf(undefined);
+    if (slot < 0) slot = handles.length;
+    if (slot >= MAX_HANDLES) return EMFILE;
+    const table = count >>> 0 < MAX_PARTS ? range(parts, count * 8) : undefined;
+    if (!table) return EFAULT;
+    const words = new DataView(table.buffer, table.byteOffset, table.byteLength);
+    const values = [];
+    for (let at = 0; at < table.length; at += 8) {
+      const value = range(words.getUint32(at, true), words.getUint32(at + 4, true));
+      if (!value) return EFAULT;
+      values.push(value);
+    }
+    /** @type {Handle} */
+    const started = { result: EAGAIN, bytes: NOTHING, rows: [], row: 0 };
+    handles[slot] = started;
+    try {
+      const result = /** @type {any} */ (run(the, values, started));
+      if (typeof result?.then === "function") {
+        wait(the, result.then((/** @type {unknown} */ value) => settle(started, value)).catch((/** @type {unknown} */ error) => reject(started, error)).then(() => {
+          started.cancel = undefined;
+          // What came too late for who gave it up.
+          if (started.closed) close(started);
+        }));
+      } else settle(started, result);
+    } catch (error) {
+      reject(started, error);
+    }
+    return slot + 1;
+  },
+  14: (the, id) => called(the, id)?.result ?? EBADF,
+  15(the, id, place, size) {
+    const room = range(place, size);
+    const bytes = called(the, id)?.bytes;
+    if (!room) return EFAULT;
+    if (!bytes) return EBADF;
+    if (bytes.length > room.length) return EMSGSIZE;
+    room.set(bytes);
+    return bytes.length;
+  },
+  16(the, id, place, size) {
+    const room = range(place, size);
+    const held = called(the, id);
+    if (!room) return EFAULT;
+    if (!held) return EBADF;
+    const row = held.rows[held.row];
+    if (!row) return ENOENT;
+    if (row.length <= room.length) {
+      room.set(row);
+      held.row++;
+    }
+    return row.length;
+  },
+  // The program wants to be polled again without anything having come, as one that only lets others go first.
+  20(the) {
+    wait(the, scheduler.wait(0));
+    return 0;
+  },
+  21(the, id) {
+    const held = called(the, id);
+    if (!held) return EBADF;
+    if (held.row >= held.rows.length) return ENOENT;
+    held.row++;
+    return 0;
+  },
+  22: send,
+  17(the, id) {
+    const held = called(the, id);
+    if (held && the.handles) {
+      close(held);
+      the.handles[id - 1] = undefined;
+    }
+  },
+};
+
 /** What `worker` and `durableObject` take as their option of this name. @type {import("./midge.js").Calls} */
 export const calls = {
-  imports: {
-    class: (the, place, size) => put(the.name, place, size),
-    random(the, place, size) {
-      const room = range(place, size);
-      return room ? crypto.getRandomValues(room).length : EFAULT;
-    },
-    call(the, operation, parts, count) {
-      const run = operations[operation];
-      if (!run) return ENOSYS;
-      const handles = (the.handles ??= []);
-      let slot = handles.indexOf(undefined);
-      if (slot < 0) slot = handles.length;
-      if (slot >= MAX_HANDLES) return EMFILE;
-      const table = count >>> 0 < MAX_PARTS ? range(parts, count * 8) : undefined;
-      if (!table) return EFAULT;
-      const words = new DataView(table.buffer, table.byteOffset, table.byteLength);
-      const values = [];
-      for (let at = 0; at < table.length; at += 8) {
-        const value = range(words.getUint32(at, true), words.getUint32(at + 4, true));
-        if (!value) return EFAULT;
-        values.push(value);
-      }
-      /** @type {Handle} */
-      const started = { result: EAGAIN, bytes: NOTHING, rows: [], row: 0 };
-      handles[slot] = started;
-      try {
-        const result = run(the, values);
-        if (result instanceof Promise) {
-          wait(the, result.then((value) => settle(started, value), (error) => reject(started, error)));
-        } else settle(started, result);
-      } catch (error) {
-        reject(started, error);
-      }
-      return slot + 1;
-    },
-    poll: (the, id) => called(the, id)?.result ?? EBADF,
-    take(the, id, place, size) {
-      const room = range(place, size);
-      const bytes = called(the, id)?.bytes;
-      if (!room) return EFAULT;
-      if (!bytes) return EBADF;
-      if (bytes.length > room.length) return EMSGSIZE;
-      room.set(bytes);
-      return bytes.length;
-    },
-    next(the, id, place, size) {
-      const room = range(place, size);
-      const held = called(the, id);
-      if (!room) return EFAULT;
-      if (!held) return EBADF;
-      const row = held.rows[held.row];
-      if (!row) return ENOENT;
-      if (row.length <= room.length) {
-        room.set(row);
-        held.row++;
-      }
-      return row.length;
-    },
-    close(the, id) {
-      const held = called(the, id);
-      if (held && the.handles) {
-        close(held);
-        the.handles[id - 1] = undefined;
-      }
-    },
-  },
+  imports,
+  answer,
+  end,
+  length: told,
 
   /** Runs an event that is no request. */
-  async event(pool, kind, event, env, ctx, name) {
-    const served = start(pool, kind, name, event, env, ctx, undefined);
-    if (!served) throw new Error("midge: too many events at once");
-    if (!served.over) await run(served);
-    if (!served.done) throw new Error("midge: the event failed");
+  async event(serve, event, env, ctx, kind, name) {
+    // Only what failed has a response.
+    const failed = await serve(event, env, ctx, kind, name);
+    if (failed) throw new Error("midge: the event failed: " + (await failed.text()).trim());
   },
 
-  handlers: (pool) => ({
+  handlers: (serve) => ({
     /** @param {any} event @param {any} env @param {any} ctx */
-    scheduled: (event, env, ctx) => calls.event(pool, SCHEDULED, event, env, ctx, ""),
+    scheduled: (event, env, ctx) => calls.event(serve, event, env, ctx, SCHEDULED, ""),
     /** @param {any} batch @param {any} env @param {any} ctx */
-    queue: (batch, env, ctx) => calls.event(pool, QUEUE, batch, env, ctx, ""),
+    queue: (batch, env, ctx) => calls.event(serve, batch, env, ctx, QUEUE, ""),
   }),
-
-  passed(the) {
-    const init = /** @type {ResponseInit} */ (the.init);
-    const passed = /** @type {number} */ (the.passed);
-    const held = handle(the, passed >>> 1);
-    const headers = new Headers(passed & 1 ? held?.source?.headers : undefined);
-    for (const [name, value] of /** @type {any} */ (init.headers)) headers.append(name, value);
-    const none = the.request?.method === "HEAD" || NULL_BODY.has(init.status);
-    if (held && !none) held.passed = true;
-    return new Response(none ? null : (held?.whole ?? held?.source?.body ?? null), { status: init.status, headers });
-  },
 };

@@ -5,31 +5,34 @@
 #![allow(unsafe_code, reason = "imports take raw addresses, and a future of any type is kept in one static place")]
 
 use core::{
+    any::TypeId,
     cell::{Cell, UnsafeCell},
     fmt,
     marker::PhantomData,
     mem::{MaybeUninit, align_of, size_of},
     pin::Pin,
-    task::{Context, Poll, Waker},
+    ptr,
+    sync::atomic::{AtomicBool, AtomicU32, Ordering::Relaxed},
+    task::{Context, Poll, RawWaker, RawWakerVTable, Waker},
     time::Duration,
 };
 
-use midge::{Field, Limits};
+use midge::{Field, Limits, WholeAnswer};
 
 use crate::error::CallError;
 
 /// The version of the ABI: the shim refuses a module with another one.
-pub const VERSION: u32 = 1;
+const VERSION: u32 = 1;
 
-/// The request's method and URL, written to the front of `place`; their length. `None` if they don't fit.
-pub(crate) fn head(place: &mut [u8]) -> Option<usize> {
-    // SAFETY: the host writes `place.len()` bytes at most, into a slice that is borrowed for the call.
-    within(unsafe { imports::head(place.as_mut_ptr(), place.len()) }, place.len())
+/// The request's method and URL, which the host wrote to the front of `place`, the [`Memory`]'s head, before it started the event; their
+/// length. `None` if it says that they are longer than that.
+pub(crate) fn head(place: &[u8]) -> Option<usize> {
+    Some(HEAD.load(Relaxed) as usize).filter(|length| *length <= place.len())
 }
 
 /// The Durable Object class that the event is for; its length.
 pub(crate) fn class(place: &mut [u8]) -> Result<usize, CallError> {
-    // SAFETY: as in `head`.
+    // SAFETY: the host writes `place.len()` bytes at most, into a slice that is borrowed for the call.
     let result = unsafe { imports::class(place.as_mut_ptr(), place.len()) };
     count(result, place.len())
 }
@@ -43,38 +46,55 @@ pub(crate) fn field(handle: u32, name: &str, place: &mut [u8]) -> Result<usize, 
 
 /// All header fields of the request, as lines of `name: value` CR LF; their length. `None` if they don't fit.
 pub(crate) fn fields(place: &mut [u8]) -> Option<usize> {
-    // SAFETY: as in `head`.
+    // SAFETY: as in `class`.
     within(unsafe { imports::fields(place.as_mut_ptr(), place.len()) }, place.len())
 }
 
-/// Length of the request's body; `None` if nobody knows it yet.
+/// Length of the request's body, or less than that if it is longer than all that is let in; `None` if nobody knows it yet.
 pub(crate) fn body_length() -> Option<u64> {
-    let length = imports::body_length();
-    (length >= 0.0).then_some(length as u64)
+    let length = BODY.load(Relaxed);
+    (length != UNKNOWN_LENGTH).then_some(length.into())
 }
 
 /// The next bytes of the request's body: 0 at its end, `None` if it broke off.
 pub(crate) fn read_request(place: &mut [u8]) -> Poll<Option<usize>> {
-    // SAFETY: as in `head`.
+    // SAFETY: as in `class`.
     unless_again(unsafe { imports::read(0, place.as_mut_ptr(), place.len()) }, place.len())
 }
 
 /// The next bytes of `handle`'s body: 0 at its end.
-pub(crate) fn read(handle: u32, place: &mut [u8]) -> Poll<Result<usize, CallError>> {
+pub(crate) fn read(handle: u32, place: &mut [u8], context: &Context<'_>) -> Poll<Result<usize, CallError>> {
     if place.is_empty() {
         return Poll::Ready(Ok(0));
     }
-    // SAFETY: as in `head`.
+    // SAFETY: as in `class`.
     let result = unsafe { imports::read(handle, place.as_mut_ptr(), place.len()) };
-    waiting(count(result, place.len()))
+    waiting(count(result, place.len()), handle, context)
 }
 
-/// Begins the answer: its status, its field lines, its length if it is known, and the handle whose body it passes on. `None` if the host
+/// Sends `bytes` with the body of `handle`'s request, all of them. `last`: it is complete with them.
+pub(crate) fn send(handle: u32, bytes: &[u8], last: bool, context: &Context<'_>) -> Poll<Result<usize, CallError>> {
+    // SAFETY: the host copies `bytes`, borrowed for the call, within their length.
+    let result = unsafe { imports::send(handle, bytes.as_ptr(), bytes.len(), last.into()) };
+    waiting(count(result, bytes.len()), handle, context)
+}
+
+/// Gives the whole answer: its status, its field lines, its body, and the length that it has or, to `HEAD`, would have. `None` if the host
+/// doesn't take it.
+pub(crate) fn answer(whole: WholeAnswer<'_>) -> Option<()> {
+    let WholeAnswer { status, lines, body, length, .. } = whole;
+    let (status, length) = (status.code().into(), length.map_or(-1.0, |length| length as f64));
+    // SAFETY: the host reads `lines` and copies `body`, borrowed for the call, within their lengths.
+    let result = unsafe { imports::answer(status, lines.as_ptr(), lines.len(), body.as_ptr(), body.len(), length) };
+    (result == 0).then_some(())
+}
+
+/// Begins an answer that isn't given whole: its status, its field lines, its length if it is known, and the handle whose body it passes on. `None` if the host
 /// doesn't take it.
 pub(crate) fn respond(status: u16, lines: &[u8], length: Option<u64>, passed: u32) -> Option<()> {
     let length = length.map_or(-1.0, |length| length as f64);
     // SAFETY: the host reads `lines`, borrowed for the call, within their length.
-    (unsafe { imports::respond(status.into(), lines.as_ptr(), lines.len(), length, passed) } == 0).then_some(())
+    (unsafe { imports::respond(status.into(), lines.as_ptr(), lines.len(), passed, length) } == 0).then_some(())
 }
 
 /// Takes `bytes` of the answer's body, or none of them while the client is still busy with those before. `last`: the answer is complete
@@ -92,11 +112,11 @@ pub(crate) fn fail(status: u16, message: &str, lines: &[u8]) -> Option<()> {
     (result == 0).then_some(())
 }
 
-/// Gives the event so much time from now on. `lines` are fields that the answer has besides if that is too little. `None` if the host has
-/// no timer.
-pub(crate) fn deadline(millis: f64, lines: &[u8]) -> Option<()> {
+/// Gives the event so much time from now on. `lines` are fields that the answer has besides if that is too little. A limit counts beside the
+/// time that the handler set for itself, and beside earlier limits. `None` if the host has no timer.
+pub(crate) fn deadline(millis: f64, lines: &[u8], is_limit: bool) -> Option<()> {
     // SAFETY: the host copies `lines`, borrowed for the call, within their length.
-    (unsafe { imports::deadline(millis, lines.as_ptr(), lines.len()) } == 0).then_some(())
+    (unsafe { imports::deadline(lines.as_ptr(), lines.len(), is_limit.into(), millis) } == 0).then_some(())
 }
 
 /// Milliseconds, without the 128 bits of `as_millis`, whose arithmetic is half a kilobyte here.
@@ -114,15 +134,20 @@ pub(crate) fn call(operation: u32, parts: &[Part<'_>]) -> Result<u32, CallError>
     }
 }
 
-/// What became of a host call: a size, or whatever number its operation gives.
-pub(crate) fn poll(handle: u32) -> Poll<Result<u64, CallError>> {
+/// What became of a host call: a size, or whatever number its operation gives; [`CallError::Again`] as long as it goes on.
+pub(crate) fn result(handle: u32) -> Result<u64, CallError> {
     let result = imports::poll(handle);
-    waiting(if result >= 0.0 { Ok(result as u64) } else { Err(CallError::from_errno(result as i32)) })
+    if result >= 0.0 { Ok(result as u64) } else { Err(CallError::from_errno(result as i32)) }
+}
+
+/// Waits for that.
+pub(crate) fn poll(handle: u32, context: &Context<'_>) -> Poll<Result<u64, CallError>> {
+    waiting(result(handle), handle, context)
 }
 
 /// The value of a host call that has ended; its length.
 pub(crate) fn take(handle: u32, place: &mut [u8]) -> Result<usize, CallError> {
-    // SAFETY: as in `head`.
+    // SAFETY: as in `class`.
     let result = unsafe { imports::take(handle, place.as_mut_ptr(), place.len()) };
     count(result, place.len())
 }
@@ -130,12 +155,17 @@ pub(crate) fn take(handle: u32, place: &mut [u8]) -> Result<usize, CallError> {
 /// The next row of a host call that gives rows: its size. Nothing is written, and the row stays the next one, if it is larger
 /// than `place`.
 pub(crate) fn next(handle: u32, place: &mut [u8]) -> Result<usize, CallError> {
-    // SAFETY: as in `head`.
+    // SAFETY: as in `class`.
     let result = unsafe { imports::next(handle, place.as_mut_ptr(), place.len()) };
     match usize::try_from(result) {
         Ok(size) if size > place.len() => Err(CallError::TooLarge { size: size as u64 }),
         _ => count(result, place.len()),
     }
+}
+
+/// Passes the next row over; whether there was one.
+pub(crate) fn skip(handle: u32) -> Result<(), CallError> {
+    count(imports::skip(handle), 0).map(|_| ())
 }
 
 /// Gives a handle up.
@@ -150,7 +180,7 @@ pub(crate) fn now() -> f64 {
 
 /// Fills `place` from the host's random source.
 pub(crate) fn random(place: &mut [u8]) -> Result<(), CallError> {
-    // SAFETY: as in `head`.
+    // SAFETY: as in `class`.
     let result = unsafe { imports::random(place.as_mut_ptr(), place.len()) };
     if count(result, place.len())? == place.len() { Ok(()) } else { Err(CallError::Failed) }
 }
@@ -225,15 +255,38 @@ fn unless_again(result: i32, most: usize) -> Poll<Option<usize>> {
     if result == AGAIN { Poll::Pending } else { Poll::Ready(within(result, most)) }
 }
 
-fn waiting<T>(result: Result<T, CallError>) -> Poll<Result<T, CallError>> {
+/// Pending where the host has nothing yet, which wakes whoever waits for `handle` once it has.
+fn waiting<T>(result: Result<T, CallError>, handle: u32, context: &Context<'_>) -> Poll<Result<T, CallError>> {
     match result {
-        Err(CallError::Again) => Poll::Pending,
+        Err(CallError::Again) => {
+            WAITING.note(handle, context.waker());
+            Poll::Pending
+        }
         result => Poll::Ready(result),
+    }
+}
+
+/// What a program exports as `midge`: its version of the ABI, and where the host writes a request's method and URL before it starts the
+/// event, which is the front of a [`Memory`]. Its buffers are not lent then.
+#[doc(hidden)]
+#[repr(C)]
+pub struct Front<M: 'static> {
+    version: u32,
+    head_size: u32,
+    head: &'static M,
+}
+
+impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> Front<Memory<HEAD, BODY, OUTPUT>> {
+    /// That of a program with this memory.
+    #[must_use]
+    pub const fn new(memory: &'static Memory<HEAD, BODY, OUTPUT>) -> Self {
+        Self { version: VERSION, head_size: HEAD as u32, head: memory }
     }
 }
 
 /// The buffers of the one request that an instance serves at a time.
 #[doc(hidden)]
+#[repr(C)]
 pub struct Memory<const HEAD: usize, const BODY: usize, const OUTPUT: usize> {
     head: UnsafeCell<[u8; HEAD]>,
     body: UnsafeCell<[u8; BODY]>,
@@ -248,13 +301,13 @@ const FIELDS: usize = 100;
 // SAFETY: an instance has one thread: the shim gives it memory that isn't shared.
 unsafe impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> Sync for Memory<HEAD, BODY, OUTPUT> {}
 
-/// The buffers, borrowed.
+/// The buffers, borrowed, and what has to be kept as long as they are used.
 pub(crate) struct Buffers<'m> {
     pub(crate) head: &'m mut [u8],
     pub(crate) body: &'m mut [u8],
     pub(crate) output: &'m mut [u8],
     pub(crate) table: &'m mut [Field],
-    lent: &'m Cell<bool>,
+    pub(crate) lent: Lent<'m>,
 }
 
 impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> Memory<HEAD, BODY, OUTPUT> {
@@ -282,6 +335,10 @@ pub trait AnyMemory {
     #[allow(private_interfaces, reason = "sealed: only this crate calls it")]
     #[doc(hidden)]
     fn lend(&self) -> Option<Buffers<'_>>;
+
+    /// Shows the body's buffer alone, if none of them is lent.
+    #[doc(hidden)]
+    fn body<T>(&self, show: impl FnOnce(&mut [u8]) -> T) -> Option<T>;
 }
 
 impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> AnyMemory for Memory<HEAD, BODY, OUTPUT> {
@@ -303,17 +360,14 @@ impl<const HEAD: usize, const BODY: usize, const OUTPUT: usize> AnyMemory for Me
                 body: &mut *self.body.get(),
                 output: &mut *self.output.get(),
                 table: &mut *self.table.get(),
-                lent: &self.lent,
+                lent: Lent(&self.lent),
             })
         }
     }
-}
 
-impl<'m> Buffers<'m> {
-    /// The four buffers, and what has to be kept as long as they are used.
-    #[allow(clippy::type_complexity, reason = "four buffers and a guard, taken apart at once")]
-    pub(crate) fn split(self) -> (&'m mut [u8], &'m mut [u8], &'m mut [u8], &'m mut [Field], Lent<'m>) {
-        (self.head, self.body, self.output, self.table, Lent(self.lent))
+    fn body<T>(&self, show: impl FnOnce(&mut [u8]) -> T) -> Option<T> {
+        let Buffers { body, lent: _lent, .. } = self.lend()?;
+        Some(show(body))
     }
 }
 
@@ -331,16 +385,14 @@ impl Drop for Lent<'_> {
 #[doc(hidden)]
 pub struct Task<const SIZE: usize> {
     place: UnsafeCell<MaybeUninit<Place<SIZE>>>,
-    /// How to poll what is there; `None` while nothing is.
-    poll: Cell<Option<PollFn>>,
+    /// The type of the future that is there; `None` while none is.
+    holds: Cell<Option<TypeId>>,
     /// Set while it is polled: a host that enters again from within an import finds the place taken. After a trap it stays so.
     entered: Cell<bool>,
 }
 
 #[repr(C, align(16))]
 struct Place<const SIZE: usize>([u8; SIZE]);
-
-type PollFn = unsafe fn(*mut u8, &mut Context<'_>) -> Poll<u32>;
 
 // SAFETY: as for `Memory`.
 unsafe impl<const SIZE: usize> Sync for Task<SIZE> {}
@@ -350,66 +402,111 @@ impl<const SIZE: usize> Task<SIZE> {
     #[must_use]
     #[allow(clippy::new_without_default, reason = "it is made in a static")]
     pub const fn new() -> Self {
-        Self { place: UnsafeCell::new(MaybeUninit::uninit()), poll: Cell::new(None), entered: Cell::new(false) }
+        Self { place: UnsafeCell::new(MaybeUninit::uninit()), holds: Cell::new(None), entered: Cell::new(false) }
     }
 
-    /// Puts the future that `make` makes into the place and polls it. Refused while another one is there.
-    pub fn start<A, F: Future<Output = u32> + 'static>(&'static self, make: impl FnOnce(A) -> F, argument: A) -> u32 {
+    /// Puts the future that `make` makes of an argument into the place; then, or without an argument, polls the one that is there, and drops
+    /// it in place once it is done. Refused while another one is there, or none, or from within a poll.
+    // Inlined, since a fresh instance pays for each function that its first event runs.
+    #[inline(always)]
+    pub fn run<A, F: Future<Output = u32> + 'static>(&'static self, make: fn(A) -> F, argument: Option<A>) -> u32 {
         const { assert!(size_of::<F>() <= SIZE && align_of::<F>() <= align_of::<Place<SIZE>>(), "the place is too small") };
-        if self.entered.get() || self.poll.get().is_some() {
+        if self.entered.get() || self.holds.get() != argument.is_none().then(TypeId::of::<F>) {
             return REFUSED;
         }
-        // SAFETY: the place is large and aligned enough (asserted above), empty, and not being polled.
-        unsafe { self.place.get().cast::<F>().write(make(argument)) };
-        self.poll.set(Some(poll_in_place::<F>));
-        self.poll()
-    }
-
-    /// Polls the future that is there; drops it in place once it is done.
-    #[inline(never)]
-    pub fn poll(&'static self) -> u32 {
-        let Some(poll) = self.poll.get() else { return REFUSED };
-        if self.entered.replace(true) {
-            return REFUSED;
+        let place = self.place.get().cast::<F>();
+        if let Some(argument) = argument {
+            // SAFETY: the place is large and aligned enough (asserted above), empty, and not being polled.
+            unsafe { place.write(make(argument)) };
+            self.holds.set(Some(TypeId::of::<F>()));
+        } else {
+            WAITING.wake();
         }
-        let mut context = Context::from_waker(Waker::noop());
-        // SAFETY: `poll` was set together with the future that is in the place, which is static and so never moves; `entered` says that
-        // nothing else refers to it.
-        let result = unsafe { poll(self.place.get().cast(), &mut context) };
+        self.entered.set(true);
+        // That its address is a constant is for the compiler to see: a runtime needn't check the bounds of such loads and stores.
+        // SAFETY: the place holds an `F` (just written, or `holds` says so), is static and so never moves; `entered` says that nothing else
+        // refers to it.
+        let result = poll_in_place(unsafe { Pin::new_unchecked(&mut *place) });
+        if result.is_ready() {
+            // SAFETY: nothing uses it any more, and with `holds` cleared nothing will.
+            unsafe { place.drop_in_place() };
+            self.holds.set(None);
+        }
         self.entered.set(false);
         match result {
-            Poll::Pending => PENDING,
-            Poll::Ready(state) => {
-                self.poll.set(None);
-                state
+            Poll::Pending => {
+                if WOKEN.load(Relaxed) {
+                    imports::again();
+                }
+                PENDING
             }
+            Poll::Ready(state) => state,
         }
     }
 }
 
-/// # Safety
-///
-/// `place` holds an `F` that stays where it is; after `Ready` it holds nothing.
-unsafe fn poll_in_place<F: Future<Output = u32>>(place: *mut u8, context: &mut Context<'_>) -> Poll<u32> {
-    let place = place.cast::<F>();
-    // SAFETY: the caller's promise.
-    let result = unsafe { Pin::new_unchecked(&mut *place) }.poll(context);
-    if result.is_ready() {
-        // SAFETY: nothing uses it any more, and nothing will.
-        unsafe { place.drop_in_place() };
+#[inline(never)]
+fn poll_in_place<F: Future<Output = u32>>(future: Pin<&mut F>) -> Poll<u32> {
+    future.poll(&mut Context::from_waker(&WAKER))
+}
+
+/// Wakes the event that an instance serves: while it is polled, it is polled again then. What the host has needs no waking.
+// SAFETY: none of its functions looks at what it is of.
+static WAKER: Waker = unsafe { Waker::from_raw(RawWaker::new(ptr::null(), &WAKES)) };
+static WAKES: RawWakerVTable =
+    RawWakerVTable::new(|_| RawWaker::new(ptr::null(), &WAKES), |_| woken(), |_| woken(), |_| ());
+
+fn woken() {
+    WOKEN.store(true, Relaxed);
+}
+
+static WOKEN: AtomicBool = AtomicBool::new(false);
+
+/// Who waits for each handle, so that what polls only those of its parts that were woken serves for host calls, too.
+struct Waiting([Cell<Option<Waker>>; HANDLES]);
+
+/// As many as the shim has, and none: its numbers begin with 1.
+const HANDLES: usize = 65;
+
+// SAFETY: as for `Memory`; elsewhere a host call never waits.
+unsafe impl Sync for Waiting {}
+
+static WAITING: Waiting = Waiting([const { Cell::new(None) }; HANDLES]);
+
+impl Waiting {
+    #[cold]
+    fn note(&self, handle: u32, waker: &Waker) {
+        if cfg!(target_arch = "wasm32")
+            && let Some(place) = self.0.get(handle as usize)
+        {
+            place.set(Some(waker.clone()));
+        }
     }
-    result
+
+    /// Wakes all of them: the host doesn't say what it has. The event itself is about to be polled.
+    #[cold]
+    #[inline(never)]
+    fn wake(&self) {
+        for place in &self.0 {
+            if let Some(waker) = place.take() {
+                waker.wake();
+            }
+        }
+        WOKEN.store(false, Relaxed);
+    }
 }
 
 /// Size of the future that `make` makes: its type has no name.
 #[doc(hidden)]
 #[must_use]
-pub const fn size_of_future<A, F: Future>(_make: &impl FnOnce(A) -> F) -> usize {
+pub const fn size_of_future<A, F: Future>(_make: fn(A) -> F) -> usize {
     size_of::<F>()
 }
 
 /// A request, among the kinds of events.
 pub(crate) const FETCH: u32 = 0;
+/// Said of a body whose length isn't known.
+const UNKNOWN_LENGTH: u32 = u32::MAX;
 /// EAGAIN
 const AGAIN: i32 = -11;
 /// The future waits for the host.
@@ -421,33 +518,98 @@ pub(crate) const CUT: u32 = 2;
 /// The instance has no future to poll, or has one already.
 const REFUSED: u32 = 3;
 
+/// Notes what the host starts an event with: the lengths of the request's head, which it has written, and of its body.
+#[doc(hidden)]
+pub fn started(head: u32, body: u32) {
+    HEAD.store(head, Relaxed);
+    BODY.store(body, Relaxed);
+}
+
+static HEAD: AtomicU32 = AtomicU32::new(0);
+static BODY: AtomicU32 = AtomicU32::new(0);
+
+/// The operations that lend ranges, by the numbers of `ABI.md`: written out by the macro of that name.
+#[cfg(not(all(test, not(target_arch = "wasm32"))))]
+macro_rules! operations {
+    ($written:ident) => {
+        $written! {
+            1 field(handle: u32, name: *const u8, length: usize, place: *mut u8, size: usize);
+            2 fields(place: *mut u8, size: usize);
+            3 fail(status: u32, message: *const u8, size: usize, lines: *const u8, length: usize);
+            4 log(level: u32, text: *const u8, length: usize);
+            6 panic_text(text: *const u8, length: usize);
+            7 panic(file: *const u8, length: usize, line: u32);
+            8 respond(status: u32, lines: *const u8, length: usize, passed: u32), body: f64;
+            9 write(bytes: *const u8, length: usize, last: u32);
+            10 read(handle: u32, place: *mut u8, size: usize);
+            11 deadline(lines: *const u8, length: usize, limit: u32), millis: f64;
+            12 class(place: *mut u8, size: usize);
+            13 call(operation: u32, parts: *const Part<'_>, count: usize);
+            15 take(handle: u32, place: *mut u8, size: usize);
+            16 next(handle: u32, place: *mut u8, size: usize);
+            18 random(place: *mut u8, size: usize);
+            22 send(handle: u32, bytes: *const u8, length: usize, last: u32);
+        }
+    };
+}
+
 #[cfg(target_arch = "wasm32")]
 mod imports {
     use super::Part;
 
     #[link(wasm_import_module = "midge")]
     unsafe extern "C" {
-        pub(super) fn head(place: *mut u8, size: usize) -> i32;
-        pub(super) fn class(place: *mut u8, size: usize) -> i32;
-        pub(super) fn field(handle: u32, name: *const u8, length: usize, place: *mut u8, size: usize) -> i32;
-        pub(super) fn fields(place: *mut u8, size: usize) -> i32;
-        pub(super) safe fn body_length() -> f64;
-        pub(super) fn read(handle: u32, place: *mut u8, size: usize) -> i32;
-        pub(super) fn respond(status: u32, lines: *const u8, length: usize, body: f64, passed: u32) -> i32;
-        pub(super) fn write(bytes: *const u8, length: usize, last: u32) -> i32;
-        pub(super) fn fail(status: u32, message: *const u8, size: usize, lines: *const u8, length: usize) -> i32;
-        pub(super) fn deadline(millis: f64, lines: *const u8, length: usize) -> i32;
-        pub(super) fn call(operation: u32, parts: *const Part<'_>, count: usize) -> i32;
-        pub(super) safe fn poll(handle: u32) -> f64;
-        pub(super) fn take(handle: u32, place: *mut u8, size: usize) -> i32;
-        pub(super) fn next(handle: u32, place: *mut u8, size: usize) -> i32;
-        pub(super) safe fn close(handle: u32);
-        pub(super) safe fn now() -> f64;
-        pub(super) fn random(place: *mut u8, size: usize) -> i32;
-        pub(super) fn log(level: u32, text: *const u8, length: usize);
-        pub(super) fn panic_text(text: *const u8, length: usize);
-        pub(super) safe fn panic_char(char: u32);
-        pub(super) fn panic(file: *const u8, length: usize, line: u32);
+        pub(super) fn answer(
+            status: u32,
+            lines: *const u8,
+            length: usize,
+            bytes: *const u8,
+            size: usize,
+            body: f64,
+        ) -> i32;
+        /// All else, by its number: each import makes a fresh instance dearer.
+        fn host(operation: u32, a: usize, b: usize, c: usize, d: usize, e: usize, x: f64) -> f64;
+    }
+
+    /// SAFETY, for all of these: the functions above lend each range for the call.
+    macro_rules! asked {
+        ($($number:literal $name:ident($($value:ident: $kind:ty),*) $(, $x:ident: f64)?;)*) => {$(
+            pub(super) unsafe fn $name($($value: $kind,)* $($x: f64)?) -> i32 {
+                let mut values = [0_usize; 5];
+                let mut place = values.iter_mut();
+                $(if let Some(place) = place.next() { *place = $value as usize; })*
+                let [a, b, c, d, e] = values;
+                let x = 0.0 $(+ $x)?;
+                // SAFETY: as said above.
+                unsafe { host($number, a, b, c, d, e, x) as i32 }
+            }
+        )*};
+    }
+    operations!(asked);
+
+    pub(super) fn now() -> f64 {
+        // SAFETY: it is lent nothing.
+        unsafe { host(5, 0, 0, 0, 0, 0, 0.0) }
+    }
+    pub(super) fn poll(handle: u32) -> f64 {
+        // SAFETY: it is lent nothing.
+        unsafe { host(14, handle as usize, 0, 0, 0, 0, 0.0) }
+    }
+    pub(super) fn close(handle: u32) {
+        // SAFETY: it is lent nothing.
+        unsafe { host(17, handle as usize, 0, 0, 0, 0, 0.0) };
+    }
+    pub(super) fn panic_char(char: u32) {
+        // SAFETY: it is lent nothing.
+        unsafe { host(19, char as usize, 0, 0, 0, 0, 0.0) };
+    }
+    pub(super) fn again() {
+        // SAFETY: it is lent nothing.
+        unsafe { host(20, 0, 0, 0, 0, 0, 0.0) };
+    }
+    pub(super) fn skip(handle: u32) -> i32 {
+        // SAFETY: it is lent nothing.
+        unsafe { host(21, handle as usize, 0, 0, 0, 0, 0.0) as i32 }
     }
 }
 
@@ -456,59 +618,31 @@ mod imports {
 mod imports {
     use super::Part;
 
-    pub(super) unsafe fn head(_place: *mut u8, _size: usize) -> i32 {
-        NONE
+    macro_rules! refused {
+        ($($number:literal $name:ident($($value:ident: $kind:ty),*) $(, $x:ident: f64)?;)*) => {$(
+            pub(super) unsafe fn $name($(_: $kind,)* $($x: f64)?) -> i32 {
+                $(let _ = $x;)?
+                NONE
+            }
+        )*};
     }
-    pub(super) unsafe fn class(_place: *mut u8, _size: usize) -> i32 {
-        NONE
-    }
-    pub(super) unsafe fn field(_: u32, _name: *const u8, _length: usize, _place: *mut u8, _size: usize) -> i32 {
-        NONE
-    }
-    pub(super) unsafe fn fields(_place: *mut u8, _size: usize) -> i32 {
-        NONE
-    }
-    pub(super) fn body_length() -> f64 {
-        0.0
-    }
-    pub(super) unsafe fn read(_handle: u32, _place: *mut u8, _size: usize) -> i32 {
-        NONE
-    }
-    pub(super) unsafe fn respond(_: u32, _lines: *const u8, _length: usize, _body: f64, _passed: u32) -> i32 {
-        NONE
-    }
-    pub(super) unsafe fn write(_bytes: *const u8, _length: usize, _last: u32) -> i32 {
-        NONE
-    }
-    pub(super) unsafe fn fail(_: u32, _message: *const u8, _size: usize, _lines: *const u8, _length: usize) -> i32 {
-        NONE
-    }
-    pub(super) unsafe fn deadline(_millis: f64, _lines: *const u8, _length: usize) -> i32 {
-        NONE
-    }
-    pub(super) unsafe fn call(_operation: u32, _parts: *const Part<'_>, _count: usize) -> i32 {
+    operations!(refused);
+
+    pub(super) unsafe fn answer(_: u32, _: *const u8, _: usize, _: *const u8, _: usize, _: f64) -> i32 {
         NONE
     }
     pub(super) fn poll(_handle: u32) -> f64 {
         f64::from(NONE)
     }
-    pub(super) unsafe fn take(_handle: u32, _place: *mut u8, _size: usize) -> i32 {
-        NONE
-    }
-    pub(super) unsafe fn next(_handle: u32, _place: *mut u8, _size: usize) -> i32 {
-        NONE
-    }
     pub(super) fn close(_handle: u32) {}
     pub(super) fn now() -> f64 {
         0.0
     }
-    pub(super) unsafe fn random(_place: *mut u8, _size: usize) -> i32 {
+    pub(super) fn panic_char(_char: u32) {}
+    pub(super) fn again() {}
+    pub(super) fn skip(_handle: u32) -> i32 {
         NONE
     }
-    pub(super) unsafe fn log(_level: u32, _text: *const u8, _length: usize) {}
-    pub(super) unsafe fn panic_text(_text: *const u8, _length: usize) {}
-    pub(super) fn panic_char(_char: u32) {}
-    pub(super) unsafe fn panic(_file: *const u8, _length: usize, _line: u32) {}
 
     /// ENOSYS
     const NONE: i32 = -38;
@@ -521,17 +655,17 @@ mod imports {
     use std::vec::Vec;
 
     use super::Part;
-    use crate::double::{Host, with};
+    use crate::double::with;
 
     /// SAFETY, for all of these: the functions above lend each range for the call, and a slice lives no longer.
     macro_rules! slices {
-        ($(fn $name:ident($($number:ident: $kind:ty,)* [$($from:ident, $size:ident)?] [$($place:ident, $room:ident)?]
+        ($(fn $name:ident($($number:ident: $kind:ty,)* [$($from:ident, $size:ident);*] [$($place:ident, $room:ident)?]
             $($more:ident: $more_kind:ty),*) $(-> $result:ty)?;)*) => {$(
-            pub(super) unsafe fn $name($($number: $kind,)* $($from: *const u8, $size: usize,)? $($place: *mut u8, $room: usize,)?
+            pub(super) unsafe fn $name($($number: $kind,)* $($from: *const u8, $size: usize,)* $($place: *mut u8, $room: usize,)?
                 $($more: $more_kind),*) $(-> $result)? {
                 // SAFETY: as said above.
                 with(|host| unsafe {
-                    host.$name($($number,)* $(slice::from_raw_parts($from, $size),)?
+                    host.$name($($number,)* $(slice::from_raw_parts($from, $size),)*
                         $(slice::from_raw_parts_mut($place, $room),)? $($more),*)
                 })
             }
@@ -539,27 +673,24 @@ mod imports {
     }
 
     slices! {
-        fn head([] [place, size]) -> i32;
         fn class([] [place, size]) -> i32;
         fn field(handle: u32, [name, length] [place, size]) -> i32;
         fn fields([] [place, size]) -> i32;
         fn read(handle: u32, [] [place, size]) -> i32;
-        fn respond(status: u32, [lines, length] [] body: f64, passed: u32) -> i32;
+        fn answer(status: u32, [lines, length; bytes, size] [] body: f64) -> i32;
+        fn fail(status: u32, [message, size; lines, length] []) -> i32;
+        fn respond(status: u32, [lines, length] [] passed: u32, body: f64) -> i32;
         fn write([bytes, length] [] last: u32) -> i32;
-        fn deadline(millis: f64, [lines, length] []) -> i32;
+        fn deadline([lines, length] [] limit: u32, millis: f64) -> i32;
         fn take(handle: u32, [] [place, size]) -> i32;
         fn next(handle: u32, [] [place, size]) -> i32;
         fn random([] [place, size]) -> i32;
+        fn send(handle: u32, [bytes, length] [] last: u32) -> i32;
         fn log(level: u32, [text, length] []);
         fn panic_text([text, length] []);
         fn panic([file, length] [] line: u32);
     }
 
-    pub(super) unsafe fn fail(status: u32, message: *const u8, size: usize, lines: *const u8, length: usize) -> i32 {
-        // SAFETY: as said above.
-        let (message, lines) = unsafe { (slice::from_raw_parts(message, size), slice::from_raw_parts(lines, length)) };
-        with(|host| host.fail(status, message, lines))
-    }
     pub(super) unsafe fn call(operation: u32, parts: *const Part<'_>, count: usize) -> i32 {
         // SAFETY: as said above, for the table and for what it points to.
         let parts: Vec<&[u8]> = unsafe {
@@ -569,9 +700,6 @@ mod imports {
                 .collect()
         };
         with(|host| host.call(operation, &parts))
-    }
-    pub(super) fn body_length() -> f64 {
-        with(|host| host.length)
     }
     pub(super) fn poll(handle: u32) -> f64 {
         with(|host| host.poll(handle))
@@ -583,6 +711,12 @@ mod imports {
         with(|host| host.now)
     }
     pub(super) fn panic_char(code: u32) {
-        with(|host: &mut Host| host.panic_text(&[code as u8]));
+        with(|host| host.panic_text(&[code as u8]));
+    }
+    pub(super) fn again() {
+        with(|host| host.again());
+    }
+    pub(super) fn skip(handle: u32) -> i32 {
+        with(|host| host.skip(handle))
     }
 }

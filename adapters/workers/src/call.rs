@@ -25,14 +25,14 @@ impl Call {
 
     /// Waits for its end.
     pub(crate) async fn done(&self) -> Result<u64, CallError> {
-        poll_fn(|_| abi::poll(self.0)).await
+        poll_fn(|context| abi::poll(self.0, context)).await
     }
 
     /// The end of a call that ends at once.
     pub(crate) fn done_now(&self) -> Result<u64, CallError> {
-        match abi::poll(self.0) {
-            core::task::Poll::Ready(result) => result,
-            core::task::Poll::Pending => Err(CallError::Failed),
+        match abi::result(self.0) {
+            Err(CallError::Again) => Err(CallError::Failed),
+            result => result,
         }
     }
 
@@ -67,6 +67,7 @@ pub(crate) enum Operation {
     Env = 1,
     Sleep = 2,
     Fetch = 4,
+    Pipe = 5,
     KvGet = 10,
     KvStream = 11,
     KvPut = 12,
@@ -110,10 +111,10 @@ impl Stream {
     ///
     /// It broke off.
     pub async fn read(&mut self, place: &mut [u8]) -> Result<usize, CallError> {
-        poll_fn(|_| abi::read(self.call.handle(), place)).await
+        poll_fn(|context| abi::read(self.call.handle(), place, context)).await
     }
 
-    /// Ends the answer with this body, whatever its length.
+    /// Ends the answer with this body, whatever its length. One of which something was read is answered 500.
     ///
     /// ```
     /// # use midge::{Failure, Request, Response, Sent};

@@ -9,6 +9,8 @@ use std::{
     vec::Vec,
 };
 
+use crate::abi::{AnyMemory, Buffers, started};
+
 /// What the host has for an event. Its answers are used up in the order in which they stand.
 pub(crate) struct Host {
     /// `METHOD authority/path`.
@@ -16,13 +18,13 @@ pub(crate) struct Host {
     pub(crate) class: &'static str,
     /// Of the request.
     pub(crate) fields: Fields,
-    /// Of the request's body, -1 if it isn't known.
-    pub(crate) length: f64,
+    /// Of the request's body, `u32::MAX` if it isn't known.
+    pub(crate) length: u32,
     /// The request's body.
     pub(crate) body: VecDeque<Read>,
-    /// What `respond`, `fail` and `deadline` give.
+    /// What `answer`, `respond`, `fail` and `deadline` give.
     pub(crate) takes_answer: i32,
-    /// What the next calls of `write` give, before it takes everything.
+    /// What the next calls of `write` and `send` give, before they take everything.
     pub(crate) writes: VecDeque<i32>,
     /// What the next calls come to. Their handles are 1, 2, and so on.
     pub(crate) calls: Vec<Answer>,
@@ -80,7 +82,7 @@ impl Host {
             head,
             class: "",
             fields: &[],
-            length: 0.0,
+            length: 0,
             body: VecDeque::new(),
             takes_answer: 0,
             writes: VecDeque::new(),
@@ -103,8 +105,12 @@ impl Host {
         self.told.push(what);
     }
 
-    pub(crate) fn head(&self, place: &mut [u8]) -> i32 {
-        fill(self.head.as_bytes(), place)
+    /// Has its request served in this memory: writes the head there, as much of it as there is room for, and says how long head and body are.
+    pub(crate) fn start(&self, memory: &impl AnyMemory) {
+        if let Some(Buffers { head, lent: _lent, .. }) = memory.lend() {
+            head.iter_mut().zip(self.head.bytes()).for_each(|(place, byte)| *place = byte);
+        }
+        started(self.head.len() as u32, self.length);
     }
 
     pub(crate) fn class(&self, place: &mut [u8]) -> i32 {
@@ -113,7 +119,7 @@ impl Host {
 
     pub(crate) fn field(&mut self, handle: u32, name: &[u8], place: &mut [u8]) -> i32 {
         let fields =
-            if handle == 0 { self.fields } else { self.answer(handle).map_or(&[][..], |answer| answer.fields) };
+            if handle == 0 { self.fields } else { self.called(handle).map_or(&[][..], |answer| answer.fields) };
         let found = fields.iter().find(|(known, _)| known.as_bytes() == name);
         found.map_or(ENOENT, |(_, value)| fill(value.as_bytes(), place))
     }
@@ -127,7 +133,7 @@ impl Host {
         let body = if handle == 0 {
             &mut self.body
         } else {
-            match self.answer(handle) {
+            match self.called(handle) {
                 Some(answer) => &mut answer.body,
                 None => return EBADF,
             }
@@ -145,7 +151,12 @@ impl Host {
         }
     }
 
-    pub(crate) fn respond(&mut self, status: u32, lines: &[u8], body: f64, passed: u32) -> i32 {
+    pub(crate) fn answer(&mut self, status: u32, lines: &[u8], bytes: &[u8], body: f64) -> i32 {
+        self.tell(format!("answer {status} [{}] {:?} {body}", lossy(lines), lossy(bytes)));
+        self.takes_answer
+    }
+
+    pub(crate) fn respond(&mut self, status: u32, lines: &[u8], passed: u32, body: f64) -> i32 {
         self.tell(format!("respond {status} [{}] {body} {passed}", lossy(lines)));
         self.takes_answer
     }
@@ -163,8 +174,8 @@ impl Host {
         self.takes_answer
     }
 
-    pub(crate) fn deadline(&mut self, millis: f64, lines: &[u8]) -> i32 {
-        self.tell(format!("deadline {millis} [{}]", lossy(lines)));
+    pub(crate) fn deadline(&mut self, lines: &[u8], limit: u32, millis: f64) -> i32 {
+        self.tell(format!("{} {millis} [{}]", if limit == 1 { "limit" } else { "deadline" }, lossy(lines)));
         self.takes_answer
     }
 
@@ -181,7 +192,7 @@ impl Host {
     }
 
     pub(crate) fn poll(&mut self, handle: u32) -> f64 {
-        let Some(answer) = self.answer(handle) else { return f64::from(EBADF) };
+        let Some(answer) = self.called(handle) else { return f64::from(EBADF) };
         let number = answer.polls.front().copied().unwrap_or_default();
         if answer.polls.len() > 1 {
             answer.polls.pop_front();
@@ -190,11 +201,11 @@ impl Host {
     }
 
     pub(crate) fn take(&mut self, handle: u32, place: &mut [u8]) -> i32 {
-        self.answer(handle).map_or(EBADF, |answer| fill(&answer.value, place))
+        self.called(handle).map_or(EBADF, |answer| fill(&answer.value, place))
     }
 
     pub(crate) fn next(&mut self, handle: u32, place: &mut [u8]) -> i32 {
-        let Some(answer) = self.answer(handle) else { return EBADF };
+        let Some(answer) = self.called(handle) else { return EBADF };
         match answer.rows.front() {
             None => ENOENT,
             Some(row) if row.len() > place.len() => row.len() as i32,
@@ -204,6 +215,23 @@ impl Host {
                 size
             }
         }
+    }
+
+    pub(crate) fn skip(&mut self, handle: u32) -> i32 {
+        let Some(answer) = self.called(handle) else { return EBADF };
+        if answer.rows.pop_front().is_some() { 0 } else { ENOENT }
+    }
+
+    pub(crate) fn send(&mut self, handle: u32, bytes: &[u8], last: u32) -> i32 {
+        let taken = self.writes.pop_front().unwrap_or(bytes.len() as i32);
+        if taken >= 0 {
+            self.tell(format!("send {handle} {:?}{}", lossy(bytes), if last == 1 { " last" } else { "" }));
+        }
+        taken
+    }
+
+    pub(crate) fn again(&mut self) {
+        self.tell("again".into());
     }
 
     pub(crate) fn close(&mut self, handle: u32) {
@@ -227,7 +255,7 @@ impl Host {
         self.tell(format!("panic {} {line}", lossy(file)));
     }
 
-    fn answer(&mut self, handle: u32) -> Option<&mut Answer> {
+    fn called(&mut self, handle: u32) -> Option<&mut Answer> {
         self.calls.get_mut((handle as usize).checked_sub(1)?)
     }
 }

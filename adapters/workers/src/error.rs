@@ -31,14 +31,14 @@ pub enum CallError {
 
 impl CallError {
     pub(crate) const fn from_errno(errno: i32) -> Self {
-        match -errno {
-            2 => Self::NotFound,
-            11 => Self::Again,
-            19 => Self::NoBinding,
-            14 | 22 => Self::Invalid,
-            24 => Self::TooMany,
-            38 => Self::Unsupported,
-            90 => Self::TooLarge { size: 0 },
+        match errno {
+            -2 => Self::NotFound,
+            -11 => Self::Again,
+            -19 => Self::NoBinding,
+            -14 | -22 => Self::Invalid,
+            -24 => Self::TooMany,
+            -38 => Self::Unsupported,
+            -90 => Self::TooLarge { size: 0 },
             _ => Self::Failed,
         }
     }

@@ -3,8 +3,8 @@
 use midge::Failure;
 
 use crate::{
-    abi::Part,
-    call::{Call, Operation},
+    abi::{self, Part},
+    call::{Call, Operation, found},
     error::CallError,
     value::{Row, Value},
 };
@@ -47,6 +47,8 @@ pub struct Batch<'e> {
     /// The queue's name.
     pub queue: &'e str,
     call: Call,
+    /// Place in the batch of the next message.
+    at: u32,
 }
 
 /// A message of a queue.
@@ -67,10 +69,11 @@ impl Batch<'_> {
     ///
     /// # Errors
     ///
-    /// [`CallError::TooLarge`] if `place` is smaller than the message, which is then still the next one.
+    /// [`CallError::TooLarge`] if `place` is smaller than the message, which is then still the next one: [`Batch::skip`] passes it over.
     #[allow(clippy::should_implement_trait, reason = "it lends out the caller's memory")]
     pub fn next<'p>(&mut self, place: &'p mut [u8]) -> Result<Option<Message<'p>>, CallError> {
         let Some(row) = self.call.next(place)?.map(Row::new) else { return Ok(None) };
+        self.at += 1;
         let number = |column| row.column(column).integer().and_then(|number| u32::try_from(number).ok());
         Ok(Some(Message {
             index: number(0).ok_or(CallError::Failed)?,
@@ -78,6 +81,17 @@ impl Batch<'_> {
             attempts: number(2).ok_or(CallError::Failed)?,
             body: row.column(3).bytes().ok_or(CallError::Failed)?,
         }))
+    }
+
+    /// Passes the next message over, unread; its place in the batch, for [`Batch::acknowledge`] or [`Batch::retry`]. `None` behind the last one.
+    ///
+    /// # Errors
+    ///
+    /// The platform failed.
+    pub fn skip(&mut self) -> Result<Option<u32>, CallError> {
+        let skipped = found(abi::skip(self.call.handle()))?.map(|()| self.at);
+        self.at += u32::from(skipped.is_some());
+        Ok(skipped)
     }
 
     /// Acknowledges one message, whatever becomes of the batch.
@@ -113,7 +127,7 @@ pub async fn run(events: impl Events, is_queue: bool) -> Result<(), Failure> {
     let row = Row::new(call.take(size, &mut place)?);
     let Value::Text(name) = row.column(0) else { return Err(Failure::new(500)) };
     if is_queue {
-        events.queue(Batch { queue: name, call }).await
+        events.queue(Batch { queue: name, call, at: 0 }).await
     } else {
         let time = row.column(1).integer().unwrap_or_default();
         events.scheduled(Scheduled { cron: name, time: time.unsigned_abs() }).await

@@ -17,7 +17,7 @@
 /// Options follow the handler, in this order, each of them optional:
 ///
 /// - `objects: [Counter, Room]`: Durable Object classes, types that are [`Object`](crate::Object) and have a value of the same name
-///   (`struct Counter;`);
+///   (`struct Counter;`), of 64 letters at most;
 /// - `events: MyEvents`: a value that is [`Events`](crate::Events), for cron triggers and queues;
 /// - `headers: ["accept", "cookie"]`: the request header fields that handlers and objects read. Reading all of them costs more than
 ///   everything else the host does for a request; without this option they are all there, with `[]` none;
@@ -42,60 +42,61 @@ macro_rules! export {
     ) => {
         #[allow(unsafe_code, reason = "exported names; what they do is safe")]
         const _: () = {
-            use $crate::__private::{Headers, Memory, Task};
+            use $crate::__private::{Front, Headers, Memory, Task};
 
-            static MEMORY: Memory<
+            type Buffers = Memory<
                 { $crate::export!(@or [$($head)?] [16_384]) },
                 { $crate::export!(@or [$($body)?] [16_384]) },
                 { $crate::export!(@or [$($output)?] [16_384]) },
-            > = Memory::new();
+            >;
+            static MEMORY: Buffers = Memory::new();
+            #[unsafe(export_name = "midge")]
+            pub static FRONT: Front<Buffers> = Front::new(&MEMORY);
+
             struct Fields;
             impl Headers for Fields {
                 const NAMES: Option<&'static [&'static str]> =
                     $crate::export!(@or [$(Some(&[$($header),*]))?] [None]);
             }
 
-            fn event(kind: u32) -> impl ::core::future::Future<Output = u32> {
+            fn event((kind, head, body): (u32, u32, u32)) -> impl ::core::future::Future<Output = u32> {
+                $crate::__private::started(head, body);
                 $crate::export!(@events kind, $handler, [$($events)?] [$($($object),*)?])
             }
 
-            static TASK: Task<{ $crate::__private::size_of_future(&event) }> = Task::new();
+            static TASK: Task<{ $crate::__private::size_of_future(event) }> = Task::new();
 
             #[unsafe(no_mangle)]
-            extern "C" fn midge_abi() -> u32 {
+            extern "C" fn midge_start(kind: u32, head: u32, body: u32) -> u32 {
                 $crate::export!(@hook $std);
-                $crate::__private::VERSION
-            }
-
-            #[unsafe(no_mangle)]
-            extern "C" fn midge_start(kind: u32) -> u32 {
-                TASK.start(event, kind)
+                TASK.run(event, Some((kind, head, body)))
             }
 
             #[unsafe(no_mangle)]
             extern "C" fn midge_poll() -> u32 {
-                TASK.poll()
+                TASK.run(event, None)
             }
 
             $crate::export!(@panic $std);
         };
     };
     (@events $kind:ident, $handler:expr, [] []) => {
-        $crate::__private::serve($kind, $handler, &MEMORY, Fields)
+        $crate::__private::serve($kind, $handler, || &MEMORY, Fields)
     };
     (@events $kind:ident, $handler:expr, [$($events:expr)?] [$($object:ident),*]) => {
         async move {
             match $kind {
-                0 => $crate::__private::serve($kind, $handler, &MEMORY, Fields).await,
+                0 => $crate::__private::serve($kind, $handler, || &MEMORY, Fields).await,
                 $(1 | 2 => $crate::__private::event($events, $kind == 2).await,)?
                 3 | 4 => {
                     let mut class = [0; 64];
                     let class = $crate::__private::class(&mut class);
                     $(
+                        const { assert!(stringify!($object).len() <= 64, "an object's name has 64 letters at most") };
                         if class == stringify!($object).as_bytes() {
                             return if $kind == 3 {
                                 let object = $crate::__private::Fetches($object);
-                                $crate::__private::serve(0, object, &MEMORY, Fields).await
+                                $crate::__private::serve(0, object, || &MEMORY, Fields).await
                             } else {
                                 $crate::__private::alarm($object).await
                             };
@@ -111,10 +112,16 @@ macro_rules! export {
     (@or [] [$default:expr]) => { $default };
     (@or [$given:expr] [$default:expr]) => { $given };
     (@hook [std]) => {
-        ::std::panic::set_hook(::std::boxed::Box::new(|info| {
-            let (file, line) = info.location().map_or(("", 0), |place| (place.file(), place.line()));
-            $crate::__private::panicked(&info.payload_as_str().unwrap_or("a value that is no text"), file, line)
-        }));
+        static HOOK: ::std::sync::Once = ::std::sync::Once::new();
+        HOOK.call_once(|| {
+            ::std::panic::set_hook(::std::boxed::Box::new(|info| {
+                let (file, line) = info.location().map_or(("", 0), |place| (place.file(), place.line()));
+                let payload = info.payload();
+                let text = payload.downcast_ref::<&str>().copied();
+                let text = text.or_else(|| payload.downcast_ref::<::std::string::String>().map(|text| &**text));
+                $crate::__private::panicked(&text.unwrap_or("a value that is no text"), file, line)
+            }));
+        });
     };
     (@hook [no_std]) => {};
     (@panic [std]) => {};

@@ -1,6 +1,6 @@
 //! Requests of a Worker's own: to the network, a service binding, or a Durable Object.
 
-use core::fmt;
+use core::{fmt, future::poll_fn};
 
 use midge::{Failure, Response, Sent};
 
@@ -87,18 +87,52 @@ impl<'f> Fetch<'f> {
         self
     }
 
+    /// Sends it with a body that is written piece by piece: of `length` bytes, or as many as come if that isn't known yet.
+    ///
+    /// ```
+    /// # async fn example(mut chunks: midge::Body<'_>) -> Result<(), midge::Failure> {
+    /// use midge_workers::Fetch;
+    ///
+    /// let (mut body, response) = Fetch::new("PUT", "http://backend/").service("BACKEND").upload(None)?;
+    /// while let Some(chunk) = chunks.chunk().await? {
+    ///     body.write(&chunk).await?;
+    /// }
+    /// body.finish().await?;
+    /// let fetched = response.head().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// Who answers before all of the body has come may never read the rest, or only as its answer is read: where that can be, poll the two
+    /// at once, and finish the body if the answer makes the rest needless.
+    ///
+    /// # Errors
+    ///
+    /// Too many fields, or too many calls at once. What else is wrong, [`Fetching::head`] says.
+    pub fn upload(self, length: Option<u64>) -> Result<(Upload, Fetching), CallError> {
+        let length = length.map_or(-1.0, |length| length as f64).to_le_bytes();
+        let body = Call::start(Operation::Pipe, &[Part::new(&length)])?;
+        let call = self.start(b"", f64::from(body.handle()))?;
+        Ok((Upload { body }, Fetching { call }))
+    }
+
     /// Sends it, and waits for the head of the response. Redirects are not followed: what to do with one is the handler's to say.
     ///
     /// # Errors
     ///
     /// A bad URL, method or field, no such binding, or the network failed. A response with an error status is none.
     pub async fn send(self) -> Result<Fetched, CallError> {
-        let fields = self.fields.get(..self.count).ok_or(CallError::TooMany)?;
         let (bytes, handle) = match self.body {
             Content::None => (&b""[..], -1.0),
             Content::Bytes(bytes) => (bytes, -2.0),
             Content::Handle(handle) => (&b""[..], f64::from(handle)),
         };
+        Fetching { call: self.start(bytes, handle)? }.head().await
+    }
+
+    /// Has the host begin, with a body of these bytes or of that handle (ABI.md).
+    fn start(self, bytes: &[u8], handle: f64) -> Result<Call, CallError> {
+        let fields = self.fields.get(..self.count).ok_or(CallError::TooMany)?;
         let handle = f64::to_le_bytes(handle);
         let mut parts = [const { Part::new(b"") }; 6 + 2 * MAX_FIELDS];
         let fixed = [self.url.as_bytes(), self.method.as_bytes(), self.binding.as_bytes(), self.object.as_bytes()];
@@ -107,15 +141,60 @@ impl<'f> Fetch<'f> {
         for (part, bytes) in parts.iter_mut().zip(all) {
             *part = Part::new(bytes);
         }
-        let call = Call::start(Operation::Fetch, parts.get(..6 + 2 * self.count).unwrap_or_default())?;
-        let number = call.done().await?;
-        Ok(Fetched { stream: Stream { call, number } })
+        Call::start(Operation::Fetch, parts.get(..6 + 2 * self.count).unwrap_or_default())
     }
 }
 
 impl fmt::Debug for Fetch<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Fetch").field("method", &self.method).field("url", &self.url).finish_non_exhaustive()
+    }
+}
+
+/// The body of a request that is being made, to be written: [`Fetch::upload`] gives it. Dropped before [`Upload::finish`], the request is
+/// given up.
+#[derive(Debug)]
+#[must_use = "the request is given up unless its body is finished"]
+pub struct Upload {
+    body: Call,
+}
+
+impl Upload {
+    /// Sends all of `bytes`, once what was sent before has been taken.
+    ///
+    /// # Errors
+    ///
+    /// Nobody takes more of it, or it is longer than was declared.
+    pub async fn write(&mut self, bytes: &[u8]) -> Result<(), CallError> {
+        poll_fn(|context| abi::send(self.body.handle(), bytes, false, context)).await.map(|_| ())
+    }
+
+    /// Ends it, once what was sent before has been taken.
+    ///
+    /// # Errors
+    ///
+    /// Nobody took that. That it is shorter than was declared, [`Fetching::head`] says.
+    pub async fn finish(self) -> Result<(), CallError> {
+        poll_fn(|context| abi::send(self.body.handle(), b"", true, context)).await.map(|_| ())
+    }
+}
+
+/// The response to a request whose body is being written: [`Fetch::upload`] gives it. Dropped, the request is given up.
+#[derive(Debug)]
+#[must_use = "the request is given up when it is dropped"]
+pub struct Fetching {
+    call: Call,
+}
+
+impl Fetching {
+    /// Waits for the head of the response.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Fetch::send`].
+    pub async fn head(self) -> Result<Fetched, CallError> {
+        let number = self.call.done().await?;
+        Ok(Fetched { stream: Stream { call: self.call, number } })
     }
 }
 

@@ -16,7 +16,7 @@ use midge::{
 };
 
 use crate::{
-    abi::{self, AnyMemory, CUT, DONE},
+    abi::{self, AnyMemory, Buffers, CUT, DONE},
     error::CallError,
 };
 
@@ -27,51 +27,67 @@ pub trait Headers {
     const NAMES: Option<&'static [&'static str]>;
 }
 
-/// Serves the request that the host has for this instance. An event of another `kind` fails.
+/// Serves the request that the host has for this instance, in the memory that `memory` gives. An event of another `kind` fails.
+///
+/// Not an async function, whose future would have its arguments twice, and move them when it is first polled; and the memory comes from a
+/// function, so that its address is a constant: a fresh instance compiles each store and load that its first request runs.
 #[doc(hidden)]
-pub async fn serve<M: AnyMemory, H: Headers>(kind: u32, handler: impl Handler, memory: &M, _: H) -> u32 {
-    if kind != abi::FETCH {
-        return CUT;
+#[allow(clippy::manual_async_fn, reason = "as said above")]
+pub fn serve<'m, M: AnyMemory + 'm, H: Headers>(
+    kind: u32,
+    handler: impl Handler,
+    memory: impl Fn() -> &'m M + Copy,
+    _: H,
+) -> impl Future<Output = u32> {
+    async move {
+        if kind != abi::FETCH {
+            return CUT;
+        }
+        PASSED.store(0, Relaxed);
+        // A body that fits is taken in whole before its handler begins, which then never waits for it. Before all else, so that the future
+        // needn't keep what is read of the head meanwhile.
+        let filled = if abi::body_length() == Some(0) {
+            Some(0)
+        } else {
+            let mut filled = 0;
+            poll_fn(move |_| take_in(memory(), &mut filled)).await
+        };
+        let Some(filled) = filled else { return CUT };
+        let Some(Buffers { head, body, output, table, lent: _lent }) = memory().lend() else { return CUT };
+        let head = match read_head::<H>(head, table) {
+            Ok(head) => head,
+            Err(status) => return refuse(status, "", b""),
+        };
+        let mut state = ExchangeState::new();
+        let plain = PlainMemory { input: body, filled, output, state: &mut state };
+        let context = RequestContext::default();
+        let exchange = Exchange::plain(head, plain, &context, &M::LIMITS);
+        let mut driver = Driver { exchange: &exchange, begun: false, finished: false, ended: false, limit: 0.0 };
+        let mut future = pin!(handler.handle(exchange.request(), exchange.response()));
+        poll_fn(move |context| driver.run(|| future.as_mut().poll(context))).await
     }
-    let Some(buffers) = memory.lend() else { return CUT };
-    let (head, body, output, table, _lent) = buffers.split();
-    PASSED.store(0, Relaxed);
-    let length = abi::body_length();
-    let head = match read_head::<H>(head, table, length) {
-        Ok(head) => head,
-        Err(status) => return refuse(status, "", b""),
-    };
-    let mut filled = 0;
-    // A body that fits is taken in whole before its handler begins, which then never waits for it.
-    if let Some(length @ 1..) = length
-        && poll_fn(|_| take_in(body, &mut filled, length)).await.is_none()
-    {
-        return CUT;
-    }
-    let mut state = ExchangeState::new();
-    let plain = PlainMemory { input: body, filled, output, state: &mut state };
-    let context = RequestContext::default();
-    let exchange = Exchange::plain(head, plain, &context, &M::LIMITS);
-    let mut driver = Driver { exchange: &exchange, begun: false, finished: false, ended: false, limit: 0.0 };
-    let mut future = pin!(handler.handle(exchange.request(), exchange.response()));
-    poll_fn(|context| driver.run(|| future.as_mut().poll(context))).await
 }
 
-/// Fills the front of `body`, as far as it isn't yet, with a body of this length, if there is room for it. `None` if it broke off.
+/// Fills the front of the body's buffer, as far as it isn't yet, with a body of known length, if there is room for it; how much of it is there
+/// then. `None` if it broke off.
 #[cold]
 #[inline(never)]
-fn take_in(body: &mut [u8], filled: &mut usize, length: u64) -> Poll<Option<()>> {
-    let Some(place) = usize::try_from(length).ok().and_then(|length| body.get_mut(..length)) else {
-        return Poll::Ready(Some(()));
-    };
-    while *filled < place.len() {
-        match abi::read_request(place.get_mut(*filled..).unwrap_or_default()) {
-            Poll::Ready(Some(count)) if count > 0 => *filled += count,
-            Poll::Ready(_) => return Poll::Ready(None),
-            Poll::Pending => return Poll::Pending,
+fn take_in(memory: &impl AnyMemory, filled: &mut usize) -> Poll<Option<usize>> {
+    let length = abi::body_length().and_then(|length| usize::try_from(length).ok());
+    let taken = memory.body(|body| {
+        let Some(place) = length.and_then(|length| body.get_mut(..length)) else {
+            return Poll::Ready(Some(*filled));
+        };
+        while *filled < place.len() {
+            match abi::read_request(place.get_mut(*filled..).unwrap_or_default()) {
+                Poll::Ready(Some(count)) if count > 0 => *filled += count,
+                Poll::Ready(_) => return Poll::Ready(None),
+                Poll::Pending => return Poll::Pending,
+            }
         }
-    }
-    Poll::Ready(Some(()))
+        Poll::Ready(Some(*filled))
+    });
+    taken.unwrap_or(Poll::Ready(None))
 }
 
 /// Has the answer pass `handle`'s body on, with that message's fields if `fields` says so.
@@ -139,7 +155,7 @@ impl Driver<'_> {
             }
         }
         // The client needn't wait for what the handler does behind its answer.
-        if self.exchange.is_answered() && self.finish() == Poll::Ready(None) {
+        if self.exchange.is_answered() && self.finish_in_pieces() == Poll::Ready(None) {
             return Poll::Ready(None);
         }
         if moved { Poll::Ready(Some(())) } else { Poll::Pending }
@@ -200,14 +216,27 @@ impl Driver<'_> {
     fn tell(&self, said: Said<'_>) -> bool {
         self.exchange
             .added_lines(|lines| match said {
-                Said::Limit(millis) => abi::deadline(millis, lines),
+                Said::Limit(millis) => abi::deadline(millis, lines, true),
                 Said::Failure(status, message) => abi::fail(status, message, lines),
             })
             .is_some()
     }
 
-    /// Gives the host the end of the answer. `None` if it doesn't take that.
+    /// Gives the host the end of the answer, which is mostly all of it. `None` if it doesn't take that.
     fn finish(&mut self) -> Poll<Option<()>> {
+        if !self.begun
+            && PASSED.load(Relaxed) == 0
+            && let Some(taken) = self.exchange.whole_answer(abi::answer)
+        {
+            (self.begun, self.finished) = (true, true);
+            return Poll::Ready(taken);
+        }
+        self.finish_in_pieces()
+    }
+
+    #[cold]
+    #[inline(never)]
+    fn finish_in_pieces(&mut self) -> Poll<Option<()>> {
         while !self.finished {
             let Poll::Ready(flushed) = self.flush(true) else { return Poll::Pending };
             self.finished = match flushed {
@@ -232,7 +261,8 @@ fn refuse(status: u16, message: &str, lines: &[u8]) -> u32 {
 }
 
 /// Reads the request's head from the host; the status to refuse it with if it is too large.
-fn read_head<'b, H: Headers>(bytes: &'b mut [u8], table: &'b mut [Field], body: Option<u64>) -> Result<Head<'b>, u16> {
+fn read_head<'b, H: Headers>(bytes: &'b mut [u8], table: &'b mut [Field]) -> Result<Head<'b>, u16> {
+    let body = abi::body_length();
     let length = abi::head(bytes).ok_or(414_u16)?;
     let parts = split_head(bytes.get(..length).unwrap_or_default(), body);
     let (used, count) = match H::NAMES {
@@ -249,16 +279,15 @@ fn read_head<'b, H: Headers>(bytes: &'b mut [u8], table: &'b mut [Field], body: 
 
 /// Where the parts of `METHOD authority/path` stand. The host wrote it: the method holds no blank, the authority no slash.
 fn split_head(bytes: &[u8], body: Option<u64>) -> PlainHead {
-    let find = |from: usize, wanted: u8| {
-        let rest = bytes.get(from..).unwrap_or_default();
-        from + rest.iter().take_while(|byte| **byte != wanted).count()
-    };
-    let method = find(0, b' ');
-    let authority = find(method + 1, b'/');
+    let mut rest = bytes.iter();
+    let method = rest.by_ref().take_while(|byte| **byte != b' ').count();
+    let rest = rest.as_slice();
+    let start = bytes.len() - rest.len();
+    let authority = rest.iter().take_while(|byte| **byte != b'/').count();
     PlainHead {
-        method: Span::new(0, method),
-        target: Span::new(authority, bytes.len()),
-        authority: Span::new(method + 1, authority),
+        method: Span::with_length(0, method),
+        target: Span::with_length(start + authority, rest.len() - authority),
+        authority: Span::with_length(start, authority),
         body,
     }
 }

@@ -55,7 +55,7 @@ pub use crate::{
     call::Stream,
     error::CallError,
     events::{Batch, Events, Message, Scheduled},
-    fetch::{Fetch, Fetched},
+    fetch::{Fetch, Fetched, Fetching, Upload},
     kv::{Keys, Kv, kv},
     object::{Object, Rows, Storage, object_name, set_alarm, sql, storage},
     platform::{Level, deadline, log, log_fmt, now, random, sleep, var, wait_until},
@@ -71,7 +71,7 @@ pub mod __private {
         platform::{Level, log_fmt},
     };
     pub use crate::{
-        abi::{Memory, Task, VERSION, size_of_future},
+        abi::{Front, Memory, Task, size_of_future, started},
         host::{Headers, serve},
         object::Fetches,
         platform::panicked,

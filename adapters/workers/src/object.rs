@@ -42,7 +42,8 @@ impl<O: Object> Handler for Fetches<O> {
     }
 }
 
-/// Runs one SQL statement, or several of which only the last one has parameters and rows, in the object's database.
+/// Runs one SQL statement, or several of which only the last one has parameters and rows, in the object's database. The host keeps all of its
+/// rows until what this gives is dropped: a large table is read in parts, with `LIMIT`.
 ///
 /// ```
 /// # fn example() -> Result<(), midge_workers::CallError> {

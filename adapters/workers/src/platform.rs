@@ -36,13 +36,14 @@ pub async fn sleep(time: Duration) -> Result<(), CallError> {
 }
 
 /// Gives this request `time` from now on. After it, the client is answered 503, or cut if its answer has begun, and the handler
-/// is dropped where it waits. A second call replaces the first one. There is no deadline unless a handler asks for one.
+/// is dropped where it waits. A second call replaces the first one; a time limit ([`midge::Request::limit_time`]) counts beside it, whichever
+/// ends first. There is no deadline unless a handler asks for one.
 ///
 /// # Errors
 ///
 /// The host has no timer.
 pub fn deadline(time: Duration) -> Result<(), CallError> {
-    abi::deadline(abi::millis(time), b"").ok_or(CallError::Unsupported)
+    abi::deadline(abi::millis(time), b"", false).ok_or(CallError::Unsupported)
 }
 
 /// Goes on with `work` after the answer: the client has it already, and the instance is kept until `work` is done (the platform

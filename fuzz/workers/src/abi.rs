@@ -7,7 +7,7 @@ use std::{
     time::Duration,
 };
 
-use midge::{Field, Limits};
+use midge::{Field, Limits, WholeAnswer};
 
 use crate::error::CallError;
 
@@ -165,6 +165,15 @@ pub(crate) fn respond(status: u16, lines: &[u8], length: Option<u64>, passed: u3
     })
 }
 
+pub(crate) fn answer(whole: WholeAnswer<'_>) -> Option<()> {
+    respond(whole.status.code(), whole.lines, whole.length, 0)?;
+    PLATFORM.with_borrow_mut(|the| {
+        the.answer.body = whole.body.to_vec();
+        the.answer.complete = true;
+    });
+    Some(())
+}
+
 pub(crate) fn write(bytes: &[u8], last: bool) -> Poll<Option<usize>> {
     PLATFORM.with_borrow_mut(|the| {
         assert!(the.answer.begun.is_some() && the.answer.failure.is_none(), "a body without an answer");
@@ -192,7 +201,7 @@ pub(crate) fn fail(status: u16, message: &str, lines: &[u8]) -> Option<()> {
     })
 }
 
-pub(crate) fn deadline(millis: f64, lines: &[u8]) -> Option<()> {
+pub(crate) fn deadline(millis: f64, lines: &[u8], _is_limit: bool) -> Option<()> {
     PLATFORM.with_borrow_mut(|the| the.answer.limit = Some((millis, lines.to_vec())));
     Some(())
 }
@@ -219,14 +228,11 @@ impl<'b, const BODY: u32, const OUTPUT: u32> Memory<'b, BODY, OUTPUT> {
 
 /// The buffers, once.
 pub(crate) struct Buffers<'m> {
-    memory: (&'m mut [u8], &'m mut [u8], &'m mut [u8], &'m mut [Field]),
-}
-
-impl<'m> Buffers<'m> {
-    pub(crate) fn split(self) -> (&'m mut [u8], &'m mut [u8], &'m mut [u8], &'m mut [Field], ()) {
-        let (head, body, output, table) = self.memory;
-        (head, body, output, table, ())
-    }
+    pub(crate) head: &'m mut [u8],
+    pub(crate) body: &'m mut [u8],
+    pub(crate) output: &'m mut [u8],
+    pub(crate) table: &'m mut [Field],
+    pub(crate) lent: (),
 }
 
 /// Memory of any size.
@@ -237,6 +243,9 @@ pub trait AnyMemory {
     #[allow(private_interfaces)]
     #[doc(hidden)]
     fn lend(&self) -> Option<Buffers<'_>>;
+
+    /// As the adapter's.
+    fn body<T>(&self, show: impl FnOnce(&mut [u8]) -> T) -> Option<T>;
 }
 
 impl<const BODY: u32, const OUTPUT: u32> AnyMemory for Memory<'_, BODY, OUTPUT> {
@@ -248,8 +257,15 @@ impl<const BODY: u32, const OUTPUT: u32> AnyMemory for Memory<'_, BODY, OUTPUT> 
 
     #[allow(private_interfaces)]
     fn lend(&self) -> Option<Buffers<'_>> {
-        let memory = (self.head.take(), self.body.take(), self.output.take(), self.table.take());
-        Some(Buffers { memory })
+        let (head, body, output, table) = (self.head.take(), self.body.take(), self.output.take(), self.table.take());
+        Some(Buffers { head, body, output, table, lent: () })
+    }
+
+    fn body<T>(&self, show: impl FnOnce(&mut [u8]) -> T) -> Option<T> {
+        let body = self.body.take();
+        let shown = show(body);
+        self.body.set(body);
+        Some(shown)
     }
 }
 

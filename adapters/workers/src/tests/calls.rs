@@ -29,6 +29,7 @@ fn errnos_are_errors_of_their_own() {
         (-24, CallError::TooMany),
         (-38, CallError::Unsupported),
         (-90, CallError::TooLarge { size: 0 }),
+        (i32::MIN, CallError::Failed),
     ];
     for (errno, error) in cases {
         let _host = host([Answer::refused(errno), Answer::number(errno.into())]);
@@ -215,6 +216,48 @@ fn a_fetch_says_where_to_and_what() {
     assert_eq!(calls[1], format!(r#"call 4 "u" "PUT" "OTHER" "" "" {}"#, number(1.0)));
     assert_eq!(calls[2], format!(r#"call 4 "u" "PUT" "ROOMS" "room" "" {}"#, number(0.0)));
     assert_eq!(calls[3], format!(r#"call 4 "u" "GET" "" "" "" {}"#, number(-1.0)));
+}
+
+#[test]
+fn a_body_is_written_piece_by_piece() {
+    let calls = [Answer::number(0.0), Answer { polls: [EAGAIN.into(), 201.0].into(), ..Answer::default() }];
+    // What was sent before is still being taken, twice.
+    let host = Host { calls: calls.into(), writes: [5, EAGAIN, EAGAIN, 6, 0].into(), ..Host::new("") }.enter();
+    let (mut body, response) = Fetch::new("PUT", "u").service("OTHER").upload(Some(11)).unwrap();
+    assert_eq!(ready(body.write(b"first")), Ok(()));
+    assert_eq!(run(body.write(b"second")), (2, Ok(())));
+    assert_eq!(ready(body.finish()), Ok(()));
+    let (waited, fetched) = run(response.head());
+    assert_eq!((waited, fetched.unwrap().status()), (1, 201));
+    let number = |number: f64| format!("{:?}", std::string::String::from_utf8_lossy(&number.to_le_bytes()));
+    let expected = [
+        format!("call 5 {}", number(11.0)),
+        format!(r#"call 4 "u" "PUT" "OTHER" "" "" {}"#, number(1.0)),
+        r#"send 1 "first""#.to_string(),
+        r#"send 1 "second""#.to_string(),
+        r#"send 1 "" last"#.to_string(),
+        "close 1".to_string(),
+        "close 2".to_string(),
+    ];
+    assert_eq!(host.told(), expected);
+}
+
+#[test]
+fn a_body_that_nobody_takes_is_an_error() {
+    let calls = [Answer::number(0.0), Answer::number(500.0)];
+    let host = Host { calls: calls.into(), writes: [EIO, EIO].into(), ..Host::new("") }.enter();
+    let (mut body, response) = Fetch::new("PUT", "u").upload(None).unwrap();
+    assert_eq!(ready(body.write(b"bytes")), Err(CallError::Failed));
+    assert_eq!(ready(body.finish()), Err(CallError::Failed));
+    assert_eq!(ready(response.head()).unwrap().status(), 500);
+    drop(host);
+    // Neither half is begun without the other.
+    let host = self::host([Answer::refused(-24)]);
+    assert_eq!(Fetch::new("PUT", "u").upload(None).unwrap_err(), CallError::TooMany);
+    drop(host);
+    let host = self::host([Answer::number(0.0), Answer::refused(-24)]);
+    assert_eq!(Fetch::new("PUT", "u").upload(None).unwrap_err(), CallError::TooMany);
+    assert_eq!(host.told().last().unwrap(), "close 1");
 }
 
 #[test]

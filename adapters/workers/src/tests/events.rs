@@ -77,6 +77,40 @@ fn messages_of_a_queue_are_settled_one_by_one() {
     assert_eq!(host.told().iter().filter(|line| line.starts_with("call 41 ")).count(), 2);
 }
 
+/// Notes the places of messages that are too large for its memory, and of the others.
+#[derive(Default)]
+struct Short(RefCell<Vec<String>>);
+
+impl Events for &Short {
+    async fn queue(&self, mut batch: Batch<'_>) -> Result<(), Failure> {
+        loop {
+            let line = match batch.next(&mut [0; 40]) {
+                Ok(None) => break,
+                Ok(Some(message)) => format!("read {}", message.index),
+                Err(CallError::TooLarge { size }) => format!("{size} bytes, skipped {:?}", batch.skip()),
+                Err(error) => return Err(error.into()),
+            };
+            self.0.borrow_mut().push(line);
+        }
+        self.0.borrow_mut().push(format!("then {:?}", batch.skip()));
+        Ok(())
+    }
+}
+
+#[test]
+fn a_message_beyond_the_memory_for_it_is_passed_over() {
+    let message = |index: f64, body: &[u8]| row(&[(1, &number(index)), (3, b"a"), (1, &number(1.0)), (4, body)]);
+    let mut queue = Answer::value(&row(&[(3, b"jobs")]));
+    queue.rows =
+        [message(0.0, b"one"), message(1.0, &[b'x'; 50]), message(2.0, b"two"), message(3.0, &[b'x'; 9])].into();
+    let _host = Host { calls: [queue].into(), ..Host::new("") }.enter();
+    let short = Short::default();
+    assert_eq!(ready(event(&short, true)), DONE);
+    let expected =
+        ["read 0", "87 bytes, skipped Ok(Some(1))", "read 2", "46 bytes, skipped Ok(Some(3))", "then Ok(None)"];
+    assert_eq!(*short.0.borrow(), strings(&expected));
+}
+
 #[test]
 fn an_event_that_the_host_garbles_fails() {
     let not_a_number = row(&[(3, b"0"), (3, b"a"), (1, &number(2.0)), (4, b"")]);
@@ -134,7 +168,7 @@ fn an_object_answers_requests_and_alarms() {
     assert_eq!(class(&mut place), b"Counter");
     assert_eq!(class(&mut [0; 3]), b"");
     assert_eq!(request(Fetches(Counter)).1, DONE);
-    assert!(host.told().contains(&r#"write "room 1" last"#.into()));
+    assert!(host.told().contains(&r#"answer 200 [] "room 1" 6"#.into()));
     assert_eq!(ready(alarm(Counter)), DONE);
     assert_eq!(ready(alarm(Late)), CUT);
 }

@@ -12,12 +12,13 @@ use core::{
     pin::pin,
     task::{Context, Poll, Waker},
 };
-use std::{boxed::Box, string::String, vec::Vec};
+use std::{string::String, vec::Vec};
 
 use midge::Handler;
 
 use crate::{
     abi::{FETCH, Memory},
+    double::with,
     host::{Headers, serve},
 };
 
@@ -50,8 +51,9 @@ fn request(handler: impl Handler) -> (u32, u32) {
 }
 
 fn request_with<H: Headers + Default>(handler: impl Handler) -> (u32, u32) {
-    let memory: &'static Memory<128, 16, 256> = Box::leak(Box::new(Memory::new()));
-    run(serve(FETCH, handler, memory, H::default()))
+    let memory = Memory::<128, 16, 256>::new();
+    with(|host| host.start(&memory));
+    run(serve(FETCH, handler, || &memory, H::default()))
 }
 
 #[derive(Default)]

@@ -65,6 +65,10 @@ impl Object for Counter {
                 set_alarm(Some(midge_workers::now())).await?;
                 response.status(202).empty().await
             }
+            "/no-alarm" => {
+                set_alarm(None).await?;
+                response.status(202).empty().await
+            }
             "/alarmed" => match storage().get("alarmed", &mut place)? {
                 Some(value) => response.status(200).body(value).await,
                 None => Err(Failure::new(404)),

@@ -9,11 +9,12 @@ mod counter;
 #[path = "../../../../examples/src/rest.rs"]
 mod rest;
 mod routes;
+mod waits;
 
 use core::time::Duration;
 
 use midge::{Failure, Handler, Request, Response, Sent};
-use midge_workers::{Batch, Events, Scheduled, kv, var};
+use midge_workers::{Batch, CallError, Events, Scheduled, kv, var};
 
 use counter::Counter;
 
@@ -46,7 +47,18 @@ impl Events for Notes {
 
     async fn queue(&self, mut batch: Batch<'_>) -> Result<(), Failure> {
         let mut place = [0; 512];
-        while let Some(message) = batch.next(&mut place)? {
+        loop {
+            let message = match batch.next(&mut place) {
+                Ok(Some(message)) => message,
+                Ok(None) => break,
+                // Another one may have the memory for it.
+                Err(CallError::TooLarge { .. }) => {
+                    let Some(index) = batch.skip()? else { break };
+                    batch.retry(index)?;
+                    continue;
+                }
+                Err(error) => return Err(error.into()),
+            };
             kv("KV").put(message.id, message.body).await?;
             let index = message.index;
             if message.body == b"again" {

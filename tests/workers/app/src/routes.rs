@@ -8,12 +8,18 @@ use midge_workers::{
     wait_until,
 };
 
+use crate::waits;
+
 pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) -> Result<Sent, Failure> {
     let query = request.query().unwrap_or_default();
     let number = query.parse::<u32>().unwrap_or_default();
     let mut place = [0; 4096];
     match request.path() {
         "/" => response.status(200).header("content-type", "text/plain").body("hello").await,
+        "/heads" => {
+            let head = response.status(200).header("content-type", "text/plain");
+            head.header_fmt("x-number", format_args!("{number}")).body("head").await
+        }
         "/page" => response.status(200).header("content-type", "text/html").body(PAGE).await,
         "/echo" => {
             let body = request.body().all().await?;
@@ -245,6 +251,10 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
                 matches!(kv("NOTHING").get("a", &mut place).await, Err(CallError::NoBinding)),
                 matches!(kv("APP").get("a", &mut place).await, Err(CallError::NoBinding)),
                 matches!(r2("KV").get("a").await, Err(CallError::NoBinding)),
+                // A service has a method of any name, which would be sent to it.
+                matches!(kv("SERVICE").get("a", &mut place).await, Err(CallError::NoBinding)),
+                matches!(r2("SERVICE").delete("a").await, Err(CallError::NoBinding)),
+                matches!(Fetch::new("GET", "http://a/").object("SERVICE", "a").send().await, Err(CallError::NoBinding)),
                 matches!(var("KV", &mut place), Err(CallError::NoBinding)),
                 matches!(var("toString", &mut place), Err(CallError::NoBinding)),
                 matches!(var("APP", &mut []), Err(CallError::TooLarge { size: 5 })),
@@ -319,7 +329,7 @@ pub(crate) async fn handler(mut request: Request<'_>, response: Response<'_>) ->
             r2("R2").delete(query).await?;
             response.status(204).empty().await
         }
-        _ => Err(Failure::new(404).because("no such route")),
+        _ => waits::handler(request, response).await,
     }
 }
 
