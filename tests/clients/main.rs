@@ -14,6 +14,8 @@
 
 mod curl;
 mod hyper;
+#[path = "../../adapters/tcp/tests/common/port.rs"]
+mod port;
 mod program;
 mod proxy;
 mod scripts;

@@ -2,13 +2,16 @@
 
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::{Child, Command, Stdio},
 };
 
 use midge_tests::server::Server;
 
-use crate::program::{DIRECTORY, printed, run};
+use crate::{
+    port::Port,
+    program::{DIRECTORY, printed, run},
+};
 
 /// What clients do to the examples they do through the proxy.
 #[test]
@@ -85,8 +88,8 @@ fn pythons_server_is_asked_in_every_way() {
 
 #[test]
 fn a_server_that_cannot_be_reached_or_says_nonsense_is_a_bad_gateway() {
-    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-    let to = listener.local_addr().unwrap();
+    let port = Port::take();
+    let (listener, to) = (port.listen(), port.address());
     let proxy = Server::start_with("proxy", ["--to", &format!("http://{to}/"), "--workers", "1"]).unwrap();
     let mut client = Client(BufReader::new(TcpStream::connect(proxy.address()).unwrap()));
     let answering = std::thread::spawn(move || {

@@ -22,8 +22,8 @@ use std::{
 use midge_tests::server::Server;
 use rustix::process::{Pid, Signal};
 
-use fake::{Api, Fake, NEXT, event, with_body};
-use rie::{Client, Group, Rie, alone, free_port, members, path_of};
+use fake::{Api, Fake, NEXT, event, port::Port, with_body};
+use rie::{Client, Group, Rie, alone, members, path_of};
 
 const GREETING: &str = "{\"statusCode\":200,\"headers\":{\"content-type\":\"text/plain; charset=utf-8\"},\"cookies\":[],\"body\":\"Hello from \
                         midge!\\n\",\"isBase64Encoded\":false}";
@@ -113,20 +113,21 @@ fn cargo_lambda(arguments: &[&str]) -> Command {
 }
 
 /// `cargo lambda watch` on the example, and a client of it.
-fn watched(streaming: bool) -> (Group, Client) {
-    let address = free_port();
-    let port = address.port().to_string();
+fn watched(streaming: bool) -> (Group, Port, Client) {
+    let held = Port::take();
+    let port = held.address().port().to_string();
     let mut command = cargo_lambda(&["watch", "--ignore-changes", "-A", "127.0.0.1", "-P", &port]);
     if streaming {
         command.env("STREAMING", "1");
     }
     let group = Group::start(command.stdout(Stdio::null()).stderr(Stdio::null()));
-    (group, Client::connect(address))
+    let client = Client::connect(held.address());
+    (group, held, client)
 }
 
 #[test]
 fn cargo_lambda_invokes_it_and_serves_its_url() {
-    let (_group, mut client) = watched(false);
+    let (_group, _port, mut client) = watched(false);
     let (status, answer) = client.ask("POST", "/2015-03-31/functions/lambda/invocations", event("GET", "/").as_bytes());
     assert_eq!((status, &*unnamed(&answer)), (200, GREETING));
     assert_eq!(client.ask("GET", "/lambda-url/lambda/users/42?a=b", b""), (200, "{\"id\":\"42\"}\n".to_owned()));
@@ -137,7 +138,7 @@ fn cargo_lambda_invokes_it_and_serves_its_url() {
 
 #[test]
 fn cargo_lambda_serves_a_url_whose_answers_are_streamed() {
-    let (_group, mut client) = watched(true);
+    let (_group, _port, mut client) = watched(true);
     for _ in 0..3 {
         assert_eq!(client.ask("GET", "/lambda-url/lambda/stream", b""), (200, "one\ntwo\nthree\n".to_owned()));
         assert_eq!(client.ask("GET", "/lambda-url/lambda/nothing", b"").0, 404);

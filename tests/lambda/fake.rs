@@ -1,8 +1,11 @@
 //! A Runtime API for what the emulators don't do: the test speaks for it, request by request.
 
+#[path = "../../adapters/tcp/tests/common/port.rs"]
+pub mod port;
+
 use std::{
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     process::ExitCode,
     sync::{
         Arc,
@@ -15,6 +18,7 @@ use std::{
 
 use midge::Handler;
 use midge_lambda::Runtime;
+use port::Port;
 
 /// Nothing takes this long: what does, hangs.
 pub const PATIENCE: Duration = Duration::from_secs(30);
@@ -22,6 +26,8 @@ pub const PATIENCE: Duration = Duration::from_secs(30);
 /// The API's listener.
 pub struct Fake {
     pub address: SocketAddr,
+    /// So that nobody else listens where this one did.
+    _port: Port,
     connections: Receiver<TcpStream>,
     over: Arc<AtomicBool>,
     acceptor: Option<JoinHandle<()>>,
@@ -29,8 +35,8 @@ pub struct Fake {
 
 impl Fake {
     pub fn start() -> Self {
-        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
-        let address = listener.local_addr().unwrap();
+        let port = Port::take();
+        let (listener, address) = (port.listen(), port.address());
         let (send, connections) = mpsc::channel();
         let over = Arc::new(AtomicBool::new(false));
         let is_over = Arc::clone(&over);
@@ -41,7 +47,7 @@ impl Fake {
                 }
             }
         });
-        Self { address, connections, over, acceptor: Some(acceptor) }
+        Self { address, _port: port, connections, over, acceptor: Some(acceptor) }
     }
 
     /// A runtime on a thread of its own, as `configure` sets it, and what it ends with.

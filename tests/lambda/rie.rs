@@ -3,7 +3,7 @@
 use std::{
     fs,
     io::{BufRead, BufReader, Read, Write},
-    net::{SocketAddr, TcpListener, TcpStream},
+    net::{SocketAddr, TcpStream},
     path::{Path, PathBuf},
     process::{Command, Stdio},
     thread,
@@ -12,7 +12,7 @@ use std::{
 
 use rustix::process::{Pid, Signal, kill_process_group};
 
-use crate::fake::PATIENCE;
+use crate::fake::{PATIENCE, port::Port};
 
 /// What `tests/lambda/run` found or made.
 pub fn path_of(name: &str) -> PathBuf {
@@ -37,11 +37,6 @@ impl Drop for Group {
     }
 }
 
-/// A port that was free just now.
-pub fn free_port() -> SocketAddr {
-    TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap()
-}
-
 /// A keep-alive connection of a client's, to a server that may just be starting.
 pub struct Client(BufReader<TcpStream>);
 
@@ -51,7 +46,8 @@ impl Client {
         loop {
             match TcpStream::connect(address) {
                 Ok(stream) => {
-                    stream.set_read_timeout(Some(2 * PATIENCE)).unwrap();
+                    // A server may build the function before it answers, while others build, too.
+                    stream.set_read_timeout(Some(20 * PATIENCE)).unwrap();
                     stream.set_nodelay(true).unwrap();
                     return Self(BufReader::new(stream));
                 }
@@ -98,11 +94,13 @@ impl Client {
 pub struct Rie {
     pub address: SocketAddr,
     _group: Group,
+    _ports: [Port; 2],
 }
 
 impl Rie {
     pub fn start(mut bootstrap: Command) -> Self {
-        let (api, address) = (free_port(), free_port());
+        let ports = [Port::take(), Port::take()];
+        let [api, address] = ports.each_ref().map(Port::address);
         let program = bootstrap.get_program().to_owned();
         let command = bootstrap.get_envs().fold(Command::new(path_of("MIDGE_RIE")), |mut command, (name, value)| {
             match value {
@@ -115,7 +113,7 @@ impl Rie {
         bootstrap.args(["--runtime-api-address", &api.to_string()]);
         bootstrap.args(["--runtime-interface-emulator-address", &address.to_string()]);
         bootstrap.arg(program).stdout(Stdio::null()).stderr(Stdio::null());
-        Self { address, _group: Group::start(&mut bootstrap) }
+        Self { address, _group: Group::start(&mut bootstrap), _ports: ports }
     }
 
     pub fn client(&self) -> Client {

@@ -9,8 +9,8 @@ use std::{
 use rustix::process::{Pid, Signal, kill_process};
 
 use crate::{
-    fake::{PATIENCE, event},
-    rie::{Client, Group, free_port, path_of},
+    fake::{PATIENCE, event, port::Port},
+    rie::{Client, Group, path_of},
     support::lines,
 };
 
@@ -24,6 +24,7 @@ pub struct Emulated {
     /// What the emulator and all that it runs write to their standard output and to stderr.
     pub out: Receiver<String>,
     pub err: Receiver<String>,
+    _ports: [Port; 3],
 }
 
 /// Sets up what the image of a function has, in the namespace, and becomes the emulator.
@@ -36,7 +37,8 @@ const SET_UP: &str = "
 
 impl Emulated {
     pub fn start(with_extension: bool, variables: &[(&str, &str)]) -> Self {
-        let (api, address, server) = (free_port(), free_port(), free_port());
+        let ports = [Port::take(), Port::take(), Port::take()];
+        let [api, address, server] = ports.each_ref().map(Port::address);
         let mut command = Command::new("unshare");
         command.args(["-m", "sh", "-c", SET_UP, "sh"]);
         if with_extension {
@@ -51,7 +53,7 @@ impl Emulated {
         command.env("MIDGE_EXTENSION_BUFFER_MS", "25").envs(variables.iter().copied());
         let mut group = Group::start(command.current_dir("/").stdout(Stdio::piped()).stderr(Stdio::piped()));
         let (out, err) = (lines(group.0.stdout.take().unwrap()), lines(group.0.stderr.take().unwrap()));
-        Self { group, address, server, out, err }
+        Self { group, address, server, out, err, _ports: ports }
     }
 
     pub fn invoke(&self, client: &mut Client) {

@@ -9,5 +9,7 @@ async fn main() -> Result<(), Error> {
 }
 
 async fn hello(_event: LambdaEvent<Value>) -> Result<Value, Error> {
-    Ok(json!({ "statusCode": 200, "headers": { "content-type": "text/plain" }, "body": "Hello, World!", "isBase64Encoded": false }))
+    Ok(
+        json!({ "statusCode": 200, "headers": { "content-type": "text/plain" }, "body": "Hello, World!", "isBase64Encoded": false }),
+    )
 }
