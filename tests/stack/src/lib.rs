@@ -13,9 +13,13 @@ use core::{
 
 use embedded_io_async::{ErrorType, Read, Write};
 use midge::{
-    Clock, Date, Ended, Failure, Handler, Limits, Peer, Request, Response, Router, Routes, Sent, Slot, Watch, serve,
+    Clock, Date, Ended, Failure, Field, Handler, Limits, Peer, Request, Response, Router, Routes, Sent, Slot, Watch,
+    serve,
 };
 use serde::{Deserialize, Serialize};
+
+/// What a slot is made of.
+pub type Memory<'m> = (&'m mut [u8], &'m mut [u8], &'m mut [Field]);
 
 /// What polls the future of a connection: where counting begins.
 macro_rules! polled {
@@ -24,9 +28,11 @@ macro_rules! polled {
             /// Serves a connection with one handler.
             #[expect(unsafe_code, reason = "exported, so that it is built")]
             #[unsafe(no_mangle)]
-            pub fn $exported(io: &mut Opaque, slot: &mut Slot<'_>, limits: &Limits, clock: &Ticks, watch: &Watch, task: &mut Context<'_>) {
+            pub fn $exported(io: &mut Opaque, memory: Memory<'_>, limits: &Limits, clock: &Ticks, watch: &Watch, task: &mut Context<'_>) {
                 let handler = $handler;
-                let _ = black_box($poll(pin!(serve(io, &handler, slot, limits, clock, Peer::Unix, watch)), task));
+                // Made here, since with a slot come functions that are called by their addresses.
+                let mut slot = Slot::new(memory.0, memory.1, memory.2);
+                let _ = black_box($poll(pin!(serve(io, &handler, black_box(&mut slot), limits, clock, Peer::Unix, watch)), task));
             }
 
             #[inline(never)]
