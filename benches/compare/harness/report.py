@@ -54,6 +54,8 @@ def rates(measured, name):
     head = ["", "requests/s", "midge = 1", "per second of processor time", "midge = 1", "busy", "p50", "p99", "p99.9"]
     loads = f"{scenario['connections']} connections" + (f", {scenario['depth']} requests in a write" if scenario["depth"] > 1 else "")
     told = f"{loads}; medians of {measured['rounds']} rounds of {measured['milliseconds']} ms. Latencies in µs."
+    if any(not whole_rounds(cell(measured, peer, name), "p99.9") for peer in ranked(measured, name)):
+        told += " A percentile is left out where a round had too few requests for it."
     return f"## {scenario['title'][0].upper()}{scenario['title'][1:]}\n\n{told}\n\n{table(head, rows)}"
 
 
@@ -85,7 +87,10 @@ def counts(measured):
         rows = [[bold(peer), *(number(cell(measured, peer, scenario).get(name), digits) for scenario in measured["scenarios"])]
                 for peer in measured["peers"] if not measured["peers"][peer]["failed"]]  # fmt: skip
         head = ["", *(scenario["title"] for scenario in measured["scenarios"].values())]
-        parts.append(f"## {title}\n\n{table(head, rows)}")
+        missing = [peer for peer, known in measured["peers"].items() if not known["failed"] and name == "instructions"
+                   and all(cell(measured, peer, scenario).get(name) is None for scenario in measured["scenarios"])]  # fmt: skip
+        told = f"{' and '.join(missing)} can't be counted: what is compiled while it runs makes a count that does not repeat.\n\n" if missing else ""
+        parts.append(f"## {title}\n\n{told}{table(head, rows)}")
     return "\n\n".join(parts)
 
 

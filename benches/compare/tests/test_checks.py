@@ -33,17 +33,21 @@ class Peer:
                 connection, _ = self.listener.accept()
             except OSError:
                 return
-            with connection, connection.makefile("rb") as stream:
-                while line := stream.readline():
-                    length = 0
-                    while (field := stream.readline()) not in (b"\r\n", b""):
-                        if field.lower().startswith(b"content-length:"):
-                            length = int(field.split(b":")[1])
-                    method, path, _ = line.split()
-                    try:
-                        connection.sendall(self.answer(method, path, stream.read(length)))
-                    except OSError:
-                        break
+            try:
+                self.talk(connection)
+            except OSError:
+                # Whoever has seen a wrong answer leaves without the rest, with a reset.
+                continue
+
+    def talk(self, connection):
+        with connection, connection.makefile("rb") as stream:
+            while line := stream.readline():
+                length = 0
+                while (field := stream.readline()) not in (b"\r\n", b""):
+                    if field.lower().startswith(b"content-length:"):
+                        length = int(field.split(b":")[1])
+                method, path, _ = line.split()
+                connection.sendall(self.answer(method, path, stream.read(length)))
 
 
 def right(method, path, body):
