@@ -392,6 +392,17 @@ enum Moved {
     No,
 }
 
+/// What became of one direction.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Side {
+    /// There was nothing to do.
+    Idle,
+    /// Something moved that the handler waits for.
+    Moved,
+    /// The client is waited for.
+    Blocked,
+}
+
 /// Why an exchange can't go on.
 enum Stop<E> {
     Io(E),
@@ -410,6 +421,8 @@ impl Pump {
         }
     }
 
+    /// Moves what can be moved: first what may go out, whatever the handler waits for, since a client may wait for it; then what is to
+    /// come in. Where nothing did, says how long that may last.
     #[inline(never)]
     fn moved<IO, C>(
         &mut self,
@@ -430,68 +443,13 @@ impl Pump {
             return Err(Stop::Late);
         }
         let want = exchange.want();
-        let past = exchange.past();
-        if past.moved > 0 {
-            self.answer.moved(usize::try_from(past.moved).unwrap_or(usize::MAX), now);
+        let out = self.moved_out(exchange, io, want.output, now, context)?;
+        let come = if want.input { self.moved_in(exchange, io, now, context)? } else { Side::Idle };
+        if out == Side::Moved || come == Side::Moved {
+            return Ok(Moved::Yes);
         }
-        let mut moved = Moved::No;
-
-        // What may go out goes out whatever the handler waits for: a client may wait for it.
-        let mut blocked = false;
-        while let Some(sent) = exchange.drain(|pending| match poll_once(io.write(pending), context) {
-            Poll::Ready(Ok(count)) => (count, Poll::Ready(Ok(count))),
-            other => (0, other),
-        }) {
-            match sent {
-                Poll::Ready(Ok(count)) => {
-                    self.answer.moved(count, now);
-                    if want.output {
-                        moved = Moved::Yes;
-                    }
-                }
-                Poll::Ready(Err(error)) => return Err(Stop::Io(error)),
-                Poll::Pending => {
-                    blocked = true;
-                    break;
-                }
-            }
-        }
-        if !blocked && want.output {
-            // Everything is out already.
-            moved = Moved::Yes;
-        }
-        if !blocked && past.waits {
-            match poll_once(io.flush(), context) {
-                // How many bytes that was, the handler is told, and then tells.
-                Poll::Ready(Ok(())) => moved = Moved::Yes,
-                Poll::Ready(Err(error)) => return Err(Stop::Io(error)),
-                Poll::Pending => blocked = true,
-            }
-        }
-
-        let mut waiting = false;
-        if want.input {
-            let received = exchange.fill(|space| match poll_once(io.read(space), context) {
-                Poll::Ready(Ok(count)) => (count, Poll::Ready(Ok(count))),
-                other => (0, other),
-            });
-            match received {
-                Some(Poll::Ready(Ok(0))) => exchange.end_of_input(),
-                Some(Poll::Ready(Ok(count))) => self.body.moved(count, now),
-                Some(Poll::Ready(Err(error))) => return Err(Stop::Io(error)),
-                Some(Poll::Pending) | None => waiting = true,
-            }
-            if !waiting {
-                moved = Moved::Yes;
-            }
-        }
-        if matches!(moved, Moved::Yes) {
-            return Ok(moved);
-        }
-
-        // Nothing moved: how long may that last?
-        let answer = if blocked { self.answer.deadline(now) } else { None };
-        let body = if waiting && !exchange.is_upgraded() { self.body.deadline(now) } else { None };
+        let answer = if out == Side::Blocked { self.answer.deadline(now) } else { None };
+        let body = if come == Side::Blocked && !exchange.is_upgraded() { self.body.deadline(now) } else { None };
         let first = [answer, body, deadline].into_iter().flatten().min();
         watch.deadline.set(first);
         if !watch.is_late(now) {
@@ -506,6 +464,75 @@ impl Pump {
             }
             _ => Err(Stop::Late),
         }
+    }
+
+    /// Writes and flushes. What is written is nothing new for a handler that has not `wanted` it.
+    #[inline(always)]
+    fn moved_out<IO: Read + Write>(
+        &mut self,
+        exchange: &Exchange<'_>,
+        io: &mut IO,
+        wanted: bool,
+        now: Instant,
+        context: &mut task::Context<'_>,
+    ) -> Result<Side, Stop<IO::Error>> {
+        let past = exchange.past();
+        if past.moved > 0 {
+            self.answer.moved(usize::try_from(past.moved).unwrap_or(usize::MAX), now);
+        }
+        let mut side = Side::Idle;
+        while let Some(sent) = exchange.drain(|pending| match poll_once(io.write(pending), context) {
+            Poll::Ready(Ok(count)) => (count, Poll::Ready(Ok(count))),
+            other => (0, other),
+        }) {
+            match sent {
+                Poll::Ready(Ok(count)) => {
+                    self.answer.moved(count, now);
+                    if wanted {
+                        side = Side::Moved;
+                    }
+                }
+                Poll::Ready(Err(error)) => return Err(Stop::Io(error)),
+                // What went out may have made room for the handler.
+                Poll::Pending => return Ok(if side == Side::Moved { side } else { Side::Blocked }),
+            }
+        }
+        if wanted {
+            // Everything is out.
+            side = Side::Moved;
+        }
+        if past.waits {
+            match poll_once(io.flush(), context) {
+                // How many bytes that was, the handler is told, and then tells.
+                Poll::Ready(Ok(())) => side = Side::Moved,
+                Poll::Ready(Err(error)) => return Err(Stop::Io(error)),
+                Poll::Pending if side == Side::Idle => side = Side::Blocked,
+                Poll::Pending => {}
+            }
+        }
+        Ok(side)
+    }
+
+    /// Reads.
+    #[inline(always)]
+    fn moved_in<IO: Read + Write>(
+        &mut self,
+        exchange: &Exchange<'_>,
+        io: &mut IO,
+        now: Instant,
+        context: &mut task::Context<'_>,
+    ) -> Result<Side, Stop<IO::Error>> {
+        let received = exchange.fill(|space| match poll_once(io.read(space), context) {
+            Poll::Ready(Ok(count)) => (count, Poll::Ready(Ok(count))),
+            other => (0, other),
+        });
+        match received {
+            Some(Poll::Ready(Ok(0))) => exchange.end_of_input(),
+            Some(Poll::Ready(Ok(count))) => self.body.moved(count, now),
+            Some(Poll::Ready(Err(error))) => return Err(Stop::Io(error)),
+            Some(Poll::Pending) | None => return Ok(Side::Blocked),
+        }
+        Ok(Side::Moved)
     }
 }
 

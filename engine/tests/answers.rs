@@ -482,6 +482,29 @@ fn an_upgrade_has_to_be_offered_and_the_body_read() {
     }
 }
 
+/// RFC 9110, section 7.8.
+#[test]
+fn an_upgrade_is_offered_by_name_and_by_connection() {
+    let handler = async |request: Request<'_>, response: Response<'_>| {
+        let offered = |name| request.offers_upgrade(name);
+        let status = if offered("websocket") { 201 } else { 202 };
+        response.status(if offered("web") || offered("h2c, websocket") { 500 } else { status }).empty().await
+    };
+    for (head, status) in [
+        ("1.1\r\nConnection: upgrade\r\nUpgrade: websocket", 201),
+        ("1.1\r\nConnection: close, Upgrade\r\nUpgrade: h2c\r\nUpgrade: a/1,\tWebSocket ", 201),
+        ("1.1\r\nConnection: upgrade\r\nUpgrade: websocket/13", 202),
+        ("1.1\r\nConnection: upgrade\r\nUpgrade: h2c", 202),
+        ("1.1\r\nConnection: upgrade", 202),
+        ("1.1\r\nConnection: keep-alive\r\nUpgrade: websocket", 202),
+        ("1.1\r\nUpgrade: websocket", 202),
+        ("1.0\r\nConnection: upgrade\r\nUpgrade: websocket", 202),
+    ] {
+        let request = format!("GET / HTTP/{head}\r\n{HOST}");
+        assert_eq!(Bench::new().run(&handler, &[request.as_bytes()]).statuses(), [status], "{request}");
+    }
+}
+
 /// RFC 9110, sections 7.8 and 15.5.22.
 #[test]
 fn an_upgrade_is_offered_with_its_connection_option() {

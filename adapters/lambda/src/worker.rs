@@ -160,16 +160,11 @@ impl Worker {
             invocation.request_context.extend_from_slice(event.request_context(head, tail));
         }
         let invocation = self.invocation.clone().unwrap_or_default();
-        let deadline = invocation.deadline;
         let begun = Instant::now();
-        let since_epoch = |at: Instant| {
-            let millis = at.saturating_duration_since(self.epoch).as_millis();
-            midge::Instant::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
-        };
         let context = RequestContext {
             peer: event.client.map_or(Peer::Unknown, Peer::Ip),
-            deadline: deadline.map(since_epoch),
-            now: Cell::new(since_epoch(begun)),
+            deadline: invocation.deadline.map(|deadline| since(self.epoch, deadline)),
+            now: Cell::new(since(self.epoch, begun)),
             id: RequestId::Text(&invocation.request_id),
             ..RequestContext::default()
         };
@@ -185,42 +180,16 @@ impl Worker {
             timer,
         };
         self.link.stage.set(Stage::Invocation);
-        let what = What::Response(&invocation.request_id);
-        let received = if self.settings.streaming {
-            match run.streamed(handler, Stream::new(&self.link, &invocation, event.source, out)).await {
-                Answered::Sent => {
-                    let received = self.link.receive(answer_memory, 0, &mut |_| {});
-                    self.link.close();
-                    received
-                }
-                Answered::Lost(lost) => {
-                    // The platform may have said why it takes no more of it.
-                    let received = self.link.receive(answer_memory, 0, &mut |_| {}).map_err(|_| lost);
-                    self.link.close();
-                    received
-                }
-                Answered::Panicked => return self.report_panic().map(|()| 0),
-            }
+        let answered = if self.settings.streaming {
+            let stream = Stream::new(&self.link, &invocation, event.source, out);
+            run.post_streamed(handler, stream, answer_memory).await?.map(|()| 0)
         } else {
-            let place = out.get_mut(HEAD_ROOM..HEAD_ROOM + MAX_ANSWER).unwrap_or_default();
-            let length = match run.buffered(handler, event.source, place).await {
-                Some(length) => length,
-                None => return self.report_panic().map(|()| 0),
-            };
-            let post = Post { what, invocation_id: invocation.invocation_id(), length: Some(length) };
-            let head = out.get_mut(..HEAD_ROOM).unwrap_or_default();
-            let Some(start) = self.link.api.post_before(&post, head) else { return Err(Error::Field("request id")) };
-            let request = out.get(start..HEAD_ROOM + length).unwrap_or_default();
-            let status = self.link.ask(request, answer_memory, 0, |_| {})?.status;
-            verdict("POST /response", status)?;
-            return Ok(length);
+            run.post(handler, &invocation, event.source, out, answer_memory).await?
         };
-        match received {
-            Ok(Received { status, .. }) => verdict("POST /response", status)?,
-            // If the platform is gone too, the next request shows it.
-            Err(lost) => log(format_args!("a streamed answer broke off: {}", Error::from(lost))),
+        match answered {
+            Some(length) => Ok(length),
+            None => self.report_panic().map(|()| 0),
         }
-        Ok(0)
     }
 
     fn invocation(&self) -> Rc<Invocation> {
@@ -246,6 +215,12 @@ impl Worker {
         let received = panic::report(&self.link, what, invocation.invocation_id())?;
         verdict("POST /error", received.status)
     }
+}
+
+/// The engine's name for a time.
+fn since(epoch: Instant, at: Instant) -> midge::Instant {
+    let millis = at.saturating_duration_since(epoch).as_millis();
+    midge::Instant::from_millis(u64::try_from(millis).unwrap_or(u64::MAX))
 }
 
 /// What an answer to a `POST` means for the loop.
@@ -289,6 +264,54 @@ enum Answered {
 }
 
 impl<'x, T: Timer> Run<'x, T> {
+    /// Answers in one piece, which is put together in `out`. Gives its length; `None` if the handler panicked.
+    async fn post<H: Handler>(
+        &self,
+        handler: &H,
+        invocation: &Invocation,
+        source: Source,
+        out: &mut [u8],
+        memory: &mut [u8],
+    ) -> Result<Option<usize>, Error> {
+        let link = &self.current.link;
+        let place = out.get_mut(HEAD_ROOM..HEAD_ROOM + MAX_ANSWER).unwrap_or_default();
+        let Some(length) = self.buffered(handler, source, place).await else { return Ok(None) };
+        let what = What::Response(&invocation.request_id);
+        let post = Post { what, invocation_id: invocation.invocation_id(), length: Some(length) };
+        let head = out.get_mut(..HEAD_ROOM).unwrap_or_default();
+        let Some(start) = link.api.post_before(&post, head) else { return Err(Error::Field("request id")) };
+        let request = out.get(start..HEAD_ROOM + length).unwrap_or_default();
+        let status = link.ask(request, memory, 0, |_| {})?.status;
+        verdict("POST /response", status)?;
+        Ok(Some(length))
+    }
+
+    /// Answers piece by piece; `None` if the handler panicked before anything went out.
+    async fn post_streamed<H: Handler>(
+        &self,
+        handler: &H,
+        stream: Stream<'_>,
+        memory: &mut [u8],
+    ) -> Result<Option<()>, Error> {
+        let link = &self.current.link;
+        let lost = match self.streamed(handler, stream).await {
+            Answered::Sent => None,
+            Answered::Lost(lost) => Some(lost),
+            Answered::Panicked => return Ok(None),
+        };
+        let received = link.receive(memory, 0, &mut |_| {});
+        link.close();
+        match (received, lost) {
+            // If the answer broke off, the platform may have said why it takes no more of it.
+            (Ok(Received { status, .. }), _) => verdict("POST /response", status)?,
+            // If the platform is gone too, the next request shows it.
+            (Err(_), Some(lost)) | (Err(lost), None) => {
+                log(format_args!("a streamed answer broke off: {}", Error::from(lost)));
+            }
+        }
+        Ok(Some(()))
+    }
+
     /// Gives the length of the answer's JSON; `None` if the handler panicked.
     async fn buffered<H: Handler>(&self, handler: &H, source: Source, out: &mut [u8]) -> Option<usize> {
         let mut answer = Buffered { renderer: Renderer::new(source, &mut *out), begun: false, too_large: false };

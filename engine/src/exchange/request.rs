@@ -6,7 +6,7 @@ use crate::{
     around::trace::TraceContext,
     http1::{
         fields::Fields,
-        framing::BodyFraming,
+        framing::{BodyFraming, elements},
         head::Head,
         method::{Method, Version},
     },
@@ -94,6 +94,30 @@ impl<'x> Request<'x> {
             BodyFraming::Length(bytes) => Some(bytes),
             BodyFraming::Chunked => None,
         }
+    }
+
+    /// Whether the client offers to change to `protocol`: `Upgrade` names it, in any case, and `Connection` says so (RFC 9110, section 7.8).
+    /// [`Response::upgrade`](crate::Response::upgrade) is for what was offered; on hosts that have no connection to change, nothing is.
+    ///
+    /// ```
+    /// # use midge::{testing, Request, Response};
+    /// # let mut scratch = testing::Scratch::new();
+    /// # let handler =
+    /// async |request: Request<'_>, response: Response<'_>| {
+    ///     if !request.offers_upgrade("websocket") {
+    ///         return response.status(426).offer_upgrade("websocket").empty().await;
+    ///     }
+    ///     response.status(101).upgrade("websocket").await?.finish().await
+    /// }
+    /// # ;
+    /// # let answer = testing::call(&handler, b"GET / HTTP/1.1\r\nHost: a\r\n\r\n", &mut scratch)?;
+    /// # assert_eq!(answer.status(), 426);
+    /// # Ok::<(), testing::CallError>(())
+    /// ```
+    #[must_use]
+    pub fn offers_upgrade(&self, protocol: &str) -> bool {
+        let names = |value| elements(value).any(|name| name.eq_ignore_ascii_case(protocol.as_bytes()));
+        self.exchange.can_upgrade() && self.headers().all("upgrade").any(names)
     }
 
     /// The body, to be read as it comes.

@@ -239,7 +239,7 @@ fn transfer_encoding(value: &[u8]) -> TransferEncoding {
 }
 
 /// The elements of a comma-separated list, without blanks around them (RFC 9110, section 5.6.1).
-fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub(crate) fn elements(value: &[u8]) -> impl Iterator<Item = &[u8]> {
     value.split(|byte| *byte == b',').map(|element| element.trim_ascii())
 }
 

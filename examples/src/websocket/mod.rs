@@ -78,11 +78,11 @@ fn handshake(request: &Request<'_>) -> Result<[u8; 28], Refused> {
         let mut values = request.headers().all(name);
         (values.next(), values.next().is_some())
     };
-    let offered = request.headers().all("upgrade").any(|value| {
-        value.split(|byte| *byte == b',').any(|protocol| protocol.trim_ascii().eq_ignore_ascii_case(b"websocket"))
-    });
-    if !offered {
+    if !request.offers_upgrade("websocket") {
         return Err(Refused::Version);
+    }
+    if request.content_length() != Some(0) {
+        return Err(bad("a handshake has no body"));
     }
     match one("sec-websocket-version") {
         (Some(b"13"), false) => {}

@@ -186,6 +186,7 @@ fn head_is_read(request: &Request<'_>) -> Result<(), Failure> {
     holds(headers.get("host") == Some(b"a") && request.header("ACCEPT") == Some("1"))?;
     holds(headers.all("accept").count() == 2 && headers.iter().count() == 3)?;
     holds(head.framing().body == BodyFraming::Length(0) && request.content_length() == Some(0))?;
+    holds(!request.offers_upgrade("websocket"))?;
     holds(request.peer() == Peer::Unix && request.id() == RequestId::Number(7))?;
     holds(request.deadline() == Some(Instant::from_millis(9_000)))?;
     holds(Text::of(format_args!("{request:?}")).as_str().contains("/head?q"))
