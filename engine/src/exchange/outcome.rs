@@ -69,7 +69,7 @@ impl<'x> Outcome<'x> {
         self.exchange.output.try_borrow().is_ok_and(|output| output.can_rewind() && !output.is_done())
     }
 
-    /// Whether the answer is complete: whatever its handler gives now, the client gets it.
+    /// Whether the answer is complete, as it is once there is a [`Sent`](crate::Sent): the client gets it whatever its handler gives then.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         self.exchange.is_answered()
