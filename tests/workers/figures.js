@@ -12,7 +12,7 @@ import { fileURLToPath } from "node:url";
 import { gzipped, hello as smallest, start } from "./lib.js";
 
 const here = path.dirname(fileURLToPath(import.meta.url));
-const TURNS = 25, BURSTS = 1_000, CONNECTIONS = 16, PIPELINED = 10;
+const RUNTIMES = 10, TURNS = 3, BURSTS = 300, CONNECTIONS = 16, PIPELINED = 10;
 const count = (bytes) => bytes.toLocaleString("en");
 const least = (numbers) => Math.min(...numbers);
 const median = (numbers) => numbers.toSorted((a, b) => a - b)[numbers.length >> 1];
@@ -115,38 +115,55 @@ await running({ loader: { modules: loader, bindings: `(name = "LOADER", workerLo
   row(`a cold isolate, ms (median of ${cold.midge.length})`, (name) => median(cold[name]).toFixed(2));
   row("added to plain JavaScript's, ms: medians (the least)", (name) => added(cold, name));
   row("the same in processor time", (name) => added(busy, name));
+  row("a cold isolate against plain JavaScript's", (name) => (median(cold[name]) / median(cold["plain JavaScript"])).toFixed(2));
 });
 
+// How fast a Worker is differs between two runtimes by more than two Workers differ in one, as chance has placed things there: several of them.
 const services = Object.fromEntries(names.map((name, index) => [`peer${index}`, { modules: name === "midge" ? hello : bundled[name] }]));
-await running(services, async (server, processor) => {
-  await same(server);
-  const rates = Object.fromEntries(names.map((name) => [name, []]));
-  const rate = (name, seconds) => Number(/Requests\/sec:\s+([\d.]+)/.exec(String(
-    execFileSync("wrk", ["-t1", "-c32", `-d${seconds}`, `http://127.0.0.1:${server.ports[`peer${names.indexOf(name)}`]}/`])))?.[1]);
-  for (const name of names) rate(name, 2);
-  // Many short turns: what makes the machine slower or faster then does so for all of them.
-  for (let round = 0; round < TURNS; round++) for (const name of turned(round)) rates[name].push(rate(name, 1));
-  row("requests a second", (name) => Math.round(median(rates[name])));
-  row("requests a second against plain JavaScript's: median of " + TURNS + " turns (from, to)", (name) => {
-    const ratios = rates[name].map((value, index) => value / rates["plain JavaScript"][index]);
-    return name === "plain JavaScript" ? "" : `${median(ratios).toFixed(2)} (${least(ratios).toFixed(2)}, ${Math.max(...ratios).toFixed(2)})`;
-  });
-
-  // The same without the clock: what the runtime's thread computes for bursts of requests, each burst another's, in random order.
-  const peers = [];
-  for (const [index, name] of names.entries()) peers.push({ name, connections: await connected(server.ports[`peer${index}`]), each: [] });
-  for (let round = 0; round < BURSTS + 50; round++) {
-    for (const peer of shuffled(peers)) {
-      const before = processor();
-      await Promise.all(peer.connections.map((connection) => connection.burst()));
-      if (round >= 50) peer.each.push((processor() - before) * 1_000 / (CONNECTIONS * PIPELINED));
+const rates = [], bursts = [], computed = [];
+for (let runtime = 0; runtime < RUNTIMES; runtime++) {
+  await running(services, async (server, processor) => {
+    await same(server);
+    const rate = (name) => Number(/Requests\/sec:\s+([\d.]+)/.exec(String(
+      execFileSync("wrk", ["-t1", "-c32", "-d1", `http://127.0.0.1:${server.ports[`peer${names.indexOf(name)}`]}/`])))?.[1]);
+    for (const name of names) rate(name);
+    // Many short turns: what makes the machine slower or faster then does so for all of them.
+    for (let turn = 0; turn < TURNS; turn++) {
+      const each = {};
+      for (const name of turned(turn + runtime)) each[name] = rate(name);
+      rates.push(each);
     }
-  }
-  for (const { connections } of peers) for (const connection of connections) connection.close();
-  const each = (name) => median(peers.find((peer) => peer.name === name).each);
-  row(`processor time of a request, µs: median of ${BURSTS} bursts`, (name) => each(name).toFixed(1));
-  row("plain JavaScript's processor time against it", (name) => name === "plain JavaScript" ? "" : (each("plain JavaScript") / each(name)).toFixed(2));
-});
+    // The same in bursts that take milliseconds, each another's, in random order: by the clock, and by what the runtime's thread computes.
+    const peers = [];
+    for (const [index, name] of names.entries()) peers.push({ name, connections: await connected(server.ports[`peer${index}`]), time: [], busy: [] });
+    for (let round = 0; round < BURSTS + 50; round++) {
+      for (const peer of shuffled(peers)) {
+        const before = processor(), begin = process.hrtime.bigint();
+        await Promise.all(peer.connections.map((connection) => connection.burst()));
+        if (round < 50) continue;
+        peer.time.push(Number(process.hrtime.bigint() - begin) / 1e3 / (CONNECTIONS * PIPELINED));
+        peer.busy.push((processor() - before) * 1_000 / (CONNECTIONS * PIPELINED));
+      }
+    }
+    for (const { connections } of peers) for (const connection of connections) connection.close();
+    bursts.push(Object.fromEntries(peers.map(({ name, time }) => [name, 1e6 / median(time)])));
+    computed.push(Object.fromEntries(peers.map(({ name, busy }) => [name, median(busy)])));
+  });
+}
+/** What each is of plain JavaScript's, in the median and from least to most. */
+const ratios = (of) => (name) => {
+  const js = "plain JavaScript";
+  if (name === js) return "";
+  const all = of.map((each) => (of === computed ? each[js] / each[name] : each[name] / each[js]));
+  return `${median(all).toFixed(2)} (${least(all).toFixed(2)}, ${Math.max(...all).toFixed(2)})`;
+};
+const middle = (of, name) => median(of.map((each) => each[name]));
+row("requests a second", (name) => Math.round(middle(rates, name)));
+row(`requests a second against plain JavaScript's: median of ${rates.length} turns (from, to)`, ratios(rates));
+row(`requests a second in bursts: median of ${RUNTIMES} runtimes`, (name) => Math.round(middle(bursts, name)));
+row("the same against plain JavaScript's (from, to)", ratios(bursts));
+row("processor time of a request then, µs", (name) => middle(computed, name).toFixed(1));
+row("plain JavaScript's processor time against it (from, to)", ratios(computed));
 
 /** Measures with a workerd of its own; `processor` tells how many milliseconds its one thread for requests has computed. */
 async function running(services, measure) {

@@ -74,7 +74,9 @@ export async function start(services, { dir = fs.mkdtempSync(path.join(os.tmpdir
   fs.writeFileSync(file, text);
   const child = spawn(workerd.default ?? workerd, ["serve", "--experimental", "--control-fd=3", file], { stdio: ["ignore", "pipe", "pipe", "pipe"] });
   // Whoever ends the tests ends it too.
-  process.once("exit", () => child.kill("SIGKILL"));
+  const kill = () => child.kill("SIGKILL");
+  process.once("exit", kill);
+  child.once("exit", () => process.off("exit", kill));
   for (const signal of ["SIGTERM", "SIGINT"]) if (!process.listenerCount(signal)) process.once(signal, () => process.exit(1));
   const log = { text: "" };
   for (const stream of [child.stdout, child.stderr]) stream.on("data", (data) => { log.text += data; });

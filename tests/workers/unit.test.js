@@ -60,7 +60,7 @@ function instances(t) {
   WebAssembly.Instance = class extends Instance {
     constructor(module, imports) {
       super(module, imports);
-      const it = { imports: imports.midge, memory: this.exports.memory, polls: 0 };
+      const it = { imports: imports.midge, memory: this.exports.memory, front: this.exports.midge.value, polls: 0 };
       made.push(it);
       const { exports } = this;
       Object.defineProperty(this, "exports", { value: { ...exports, midge_poll: () => (it.polls++, exports.midge_poll()) } });
@@ -311,6 +311,21 @@ describe("the shim", () => {
       assert.equal(answer.status, length <= 4_096 ? 200 : 414, String(length));
     }
     assert.equal(await (await fetch(new Request("http://a/"), {}, ctx)).text(), "Hello, World!");
+  });
+
+  test("a URL is given in UTF-8, as far as it fits", async (t) => {
+    const made = instances(t);
+    const { fetch } = worker(hello);
+    const asked = async (url) => (await fetch({ method: "GET", url }, {}, ctx)).status;
+    for (const rest of ["a/", "a/\u007f", "a/\u0080", "\u00e4.example/\u20ac?\u{1f600}=1", "a/" + "x".repeat(4_088) + "\u00e9", "a/" + "\u00e9".repeat(2_045)]) {
+      assert.equal(await asked("http://" + rest), 200, rest);
+      const [, size, head] = new Uint32Array(made[0].memory.buffer, made[0].front, 3);
+      assert.equal(size, 4_096);
+      const wanted = new TextEncoder().encode("GET " + rest);
+      assert.deepEqual(new Uint8Array(made[0].memory.buffer, head, wanted.length), wanted);
+    }
+    for (const rest of ["a/" + "x".repeat(4_089) + "\u00e9", "a/" + "\u00e9".repeat(2_046), "a/" + "x".repeat(4_091)]) assert.equal(await asked("http://" + rest), 414);
+    assert.equal(made.length, 1);
   });
 
   test("an event without its kind in the module fails", async () => {

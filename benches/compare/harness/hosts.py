@@ -22,7 +22,7 @@ def lambda_section():
 
 
 def workers_section(place):
-    told = "By `tests/workers/run figures`: the same answer from three Workers in one workerd."
+    told = "By `tests/workers/run figures`: the same answer from three Workers, in one workerd at a time."
     environment, folder = {}, place / "workers-rs"
     try:
         run([COMPARE / "workers-rs/build", folder], {})
