@@ -97,7 +97,7 @@ impl<'x> Request<'x> {
     }
 
     /// Whether the client offers to change to `protocol`: `Upgrade` names it, in any case, and `Connection` says so (RFC 9110, section 7.8).
-    /// [`Response::upgrade`](crate::Response::upgrade) is for what was offered; on hosts that have no connection to change, nothing is.
+    /// [`ResponseHead::upgrade`](crate::ResponseHead::upgrade) is for what was offered; on hosts that have no connection to change, nothing is.
     ///
     /// ```
     /// # use midge::{testing, Request, Response};
