@@ -80,8 +80,12 @@ class Run:
         with ExitStack() as running:
             servers = {}
             for peer in self.built():
-                for scenario in self.scenarios if peer.is_floor else self.scenarios[:1]:
-                    servers[peer.name, scenario.name] = running.enter_context(Server(peer, scenario, self.place))
+                try:
+                    for scenario in self.scenarios if peer.is_floor else self.scenarios[:1]:
+                        servers[peer.name, scenario.name] = running.enter_context(Server(peer, scenario, self.place))
+                except (Failed, OSError) as reason:
+                    peer.failed = str(reason)
+                    step(f"{peer.name} is left out: {reason}")
             for number in range(self.plan.rounds):
                 step(f"round {number + 1} of {self.plan.rounds}")
                 for scenario in self.scenarios:
@@ -103,18 +107,19 @@ class Run:
                 for name, values in (counted or {}).items():
                     self.cells[peer.name][name] |= values
             for scenario in wanted:
-                with Server(peer, scenario, self.place) as server:
-                    self.attempt(peer, scenario, lambda: self.system_calls(peer, scenario, server))
+                self.attempt(peer, scenario, lambda: self.system_calls(peer, scenario))
 
     def instructions(self, peer, wanted):
         return measure.instructions_and_allocations(
             self.loader, peer, wanted, lambda scenario: self.requests(scenario, scenario.counted), self.place
         )
 
-    def system_calls(self, peer, scenario, server):
+    def system_calls(self, peer, scenario):
         requests = self.requests(scenario, scenario.traced)
-        self.loader.exactly(server, scenario, scenario.connections * scenario.depth)
-        self.cells[peer.name][scenario.name] |= measure.system_calls(self.loader, server, scenario, requests, self.place)
+        with Server(peer, scenario, self.place) as server:
+            self.loader.exactly(server, scenario, scenario.connections * scenario.depth)
+            counted = measure.system_calls(self.loader, server, scenario, requests, self.place)
+        self.cells[peer.name][scenario.name] |= counted
 
     def once(self):
         """What is measured once of each: idle connections, starting, size."""
@@ -124,7 +129,7 @@ class Run:
             self.attempt_all(peer, lambda: self.alone[peer.name].update(self.idle(peer, plain)))
             self.attempt_all(peer, lambda: self.alone[peer.name].update(
                 first_us=self.loader.first(peer, plain, free_port(), self.plan.starts)))  # fmt: skip
-            self.alone[peer.name]["size"] = measure.stripped_size(peer, self.place)
+            self.attempt_all(peer, lambda: self.alone[peer.name].update(size=measure.stripped_size(peer, self.place)))
 
     def idle(self, peer, plain):
         with Server(peer, plain, self.place) as server:

@@ -281,7 +281,7 @@ fn fields(writer: &mut Writer<'_>, lines: &[u8], repeated: u64, form: Form) -> R
         writer.put(b"\"")?;
         separator = b",";
         if is_cookie && form == Form::Cased {
-            cased(writer, name, cookies)?;
+            cased(writer, cookies)?;
             cookies += 1;
         } else {
             // A name is a token: there is nothing to escape in it.
@@ -302,17 +302,21 @@ fn fields(writer: &mut Writer<'_>, lines: &[u8], repeated: u64, form: Form) -> R
     writer.put(if separator == b"{" { b"{}" } else { b"}" })
 }
 
-/// Writes a name with the case of its letters as the bits of `number` say.
-fn cased(writer: &mut Writer<'_>, name: &[u8], number: usize) -> Result<(), TooLarge> {
+/// Writes `set-cookie` with the case of its letters as the bits of `number` say, and not as the field's own name has it: two of them would come
+/// out the same. There are as many ways as nine letters have; more cookies than that would be lost.
+fn cased(writer: &mut Writer<'_>, number: usize) -> Result<(), TooLarge> {
     let mut bits = number;
-    for byte in name {
-        let flip = byte.is_ascii_alphabetic() && bits & 1 == 1;
-        if byte.is_ascii_alphabetic() {
+    for byte in b"set-cookie" {
+        let mut byte = *byte;
+        if byte != b'-' {
+            if bits & 1 == 1 {
+                byte = byte.to_ascii_uppercase();
+            }
             bits >>= 1;
         }
-        writer.put(&[if flip { byte ^ 0x20 } else { *byte }])?;
+        writer.put(&[byte])?;
     }
-    Ok(())
+    if bits == 0 { Ok(()) } else { Err(TooLarge) }
 }
 
 /// Writes the values of all `set-cookie` as an array.

@@ -153,6 +153,28 @@ fn many_cookies_of_a_single_value_balancer_all_have_names_of_their_own() {
     assert!(headers.keys().all(|name| name.eq_ignore_ascii_case("set-cookie")));
 }
 
+/// The names are told apart by their case alone, and so by none that a handler has given them.
+#[test]
+fn cookies_of_a_single_value_balancer_that_came_in_several_cases_have_names_of_their_own() {
+    let lines: String = (0..512)
+        .map(|bits: usize| {
+            let name: String = "set-cookie"
+                .char_indices()
+                .map(|(at, letter)| if bits >> (at % 9) & 1 == 1 { letter.to_ascii_uppercase() } else { letter })
+                .collect();
+            format!("{name}: {bits}\r\n")
+        })
+        .collect();
+    let answer = render(Source::AlbSingle, &lines, &[], 1 << 14).unwrap();
+    let answer: Value = serde_json::from_slice(&answer).unwrap();
+    let mut values: Vec<usize> =
+        answer["headers"].as_object().unwrap().values().map(|value| value.as_str().unwrap().parse().unwrap()).collect();
+    values.sort_unstable();
+    assert_eq!(values, (0..512).collect::<Vec<_>>());
+    // There is no name for one more.
+    assert_eq!(render(Source::Lattice, &(lines + "set-cookie: x\r\n"), &[], 1 << 14), Err(TooLarge));
+}
+
 #[test]
 fn a_value_that_is_not_utf8_goes_out_as_latin_1() {
     let mut out = [0; 256];
