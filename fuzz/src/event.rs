@@ -1,6 +1,6 @@
 //! Invariant: an event that the Lambda host takes is JSON by `serde_json`'s judgement, and what is called no JSON is none; every
 //! span of the request that it makes lies in its buffer and holds what a request may hold; the body is what `serde_json` and
-//! `base64` make of it; bytes around the event stay as they were.
+//! `base64` make of it, and each field what `serde_json` makes of it; bytes around the event stay as they were.
 //!
 //! Input: the event.
 
@@ -64,6 +64,13 @@ pub fn check(data: &[u8]) {
         _ => Vec::new(),
     };
     assert_eq!(body.escape_ascii().to_string(), expected.escape_ascii().to_string());
+    // Of arrays and strings the reader takes one, and cookies are put together.
+    let strings = document.get("headers").filter(|_| document.get("multiValueHeaders").is_none_or(Value::is_null));
+    for (name, value) in strings.and_then(Value::as_object).into_iter().flatten() {
+        let Some(value) = value.as_str() else { continue };
+        let is_there = head.fields().all(name).any(|given| given == value.trim_ascii().as_bytes());
+        assert!(is_there || name.eq_ignore_ascii_case("cookie"), "{name}: {value:?} is lost: {:?}", head.fields());
+    }
 }
 
 fn is_json(read: &serde_json::Result<Value>) -> bool {

@@ -27,7 +27,7 @@ def machine(measured):
     return (
         f"By `benches/compare/run` ([how](../README.md#side-by-side)): {measured['cores']} cores of {measured['processor']}, {measured['memory_gib']} GiB, "
         f"Linux {measured['kernel']}, {measured['rustc']}. Everything on loopback, each server in one process on one core, the load on the other.\n\n"
-        f"The machine's load average was {measured['load_before']} before the run, and {measured['load_after']} at its end; the run itself is up to 2 of it. "
+        f"The machine's load average was {measured['load_before']} before, and {measured['load_after']} at its end; the run itself is up to 2 of it. "
         f"{warning(measured)}"
         "Instructions and allocations are counted, and do not depend on the load; system calls do a little, since a wait finds as many connections ready "
         "as have become so."
@@ -47,7 +47,7 @@ def rates(measured, name):
     for peer in ranked(measured, name):
         is_at = cell(measured, peer, name)
         rows.append([
-            bold(peer), number(median(is_at["rate"])), factor(is_at, own, "rate"),
+            bold(peer) + (IDLE if is_idle(is_at) else ""), number(median(is_at["rate"])), factor(is_at, own, "rate"),
             number(median(present(is_at, "rate_by_processor"))), factor(is_at, own, "rate_by_processor"), f"{median(is_at['share']):.0%}",
             *(microseconds(is_at, percentile) for percentile in ("p50", "p99", "p99.9")),
         ])  # fmt: skip
@@ -56,6 +56,8 @@ def rates(measured, name):
     told = f"{loads}; medians of {measured['rounds']} rounds of {measured['milliseconds']} ms. Latencies in µs."
     if any(not whole_rounds(cell(measured, peer, name), "p99.9") for peer in ranked(measured, name)):
         told += " A percentile is left out where a round had too few requests for it."
+    if any(is_idle(cell(measured, peer, name)) for peer in ranked(measured, name)):
+        told += f"{IDLE} ran for less than half of the time: what it waited for, the load or an acknowledgement, set its rate."
     return f"## {scenario['title'][0].upper()}{scenario['title'][1:]}\n\n{told}\n\n{table(head, rows)}"
 
 
@@ -116,7 +118,7 @@ def alone(measured):
 def places(measured):
     """In which columns midge is not the best of those that parse HTTP, and who is."""
     lines = []
-    disturbed = {name for name in measured["scenarios"] if (median(cell(measured, "midge", name).get("share", [])) or 0) < BUSY}
+    disturbed = {name for name in measured["scenarios"] if is_idle(cell(measured, "midge", name))}
     for title, lowest, values in columns(measured, disturbed):
         own = values.get("midge")
         if own is None:
@@ -126,7 +128,8 @@ def places(measured):
             if peer in ("midge", "floor") or value is None:
                 continue
             ahead = lead(value, own, lowest)
-            if ahead is not None and ahead > (WAITS if title.endswith("system calls") else NOISE):
+            # In the rounds and in the medians, or it is noise.
+            if ahead is not None and is_better(value, own, lowest) and ahead > (WAITS if title.endswith("system calls") else NOISE):
                 better[peer] = (ahead, f"{peer} ({significant(middle(value))} : {significant(middle(own))})")
         if better:
             order = sorted(better, key=lambda peer: -better[peer][0])
@@ -146,6 +149,16 @@ WAITS = 1.1
 
 # A server that ran for a smaller share of the time did not set its rate.
 BUSY = 0.5
+IDLE = " †"
+
+
+def is_idle(values):
+    return (median(values.get("share", [])) or 0) < BUSY
+
+
+def is_better(value, own, lowest):
+    value, own = middle(value), middle(own)
+    return None not in (value, own) and (value < own if lowest else value > own)
 
 
 def lead(value, own, lowest):

@@ -51,6 +51,21 @@ class Pages(unittest.TestCase):
         self.assertIn("set them: 40-byte GET", text)
         self.assertIn("40-byte GET, instructions: other", text)
 
+    def test_who_waited_is_marked(self):
+        measured = made_up()
+        self.assertNotIn("†", report.rates(measured, "plain"))
+        measured["peers"]["other"]["scenarios"]["plain"]["share"] = [0.1, 0.2]
+        text = report.rates(measured, "plain")
+        self.assertIn("| other † |", text)
+        self.assertIn("† ran for less than half of the time", text)
+
+    def test_who_is_ahead_in_most_rounds_but_not_in_the_middle_is_not_better(self):
+        measured = made_up()
+        own, other = (measured["peers"][peer]["scenarios"]["plain"] for peer in ("midge", "other"))
+        own["rate"], other["rate"] = [100.0, 110.0, 400.0, 410.0, 420.0], [200.0, 220.0, 390.0, 395.0, 600.0]
+        self.assertGreater(report.lead(other["rate"], own["rate"], False), 1)
+        self.assertNotIn("requests a second: other", report.places(measured))
+
     def test_who_is_not_measured_is_named_with_the_reason(self):
         self.assertIn("- broken: it was not built: error: no", report.markdown(made_up(), []))
 
