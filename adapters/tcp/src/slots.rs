@@ -216,24 +216,26 @@ pub(crate) async fn serve_slot<H: Handler>(
         let connection = poll_fn(|_| cell.connection.get().map_or(Poll::Pending, Poll::Ready)).await;
         let ended = match &*connection.stream.borrow_mut() {
             Some(stream) => loop {
-                let io = SlotIo { stream, connection, cell };
-                let ended = {
-                    let (mut own, peer) = (io, connection.peer.get());
-                    let mut serving = pin!(serve_ready(&mut own, &handler, slot, limits, clock, peer, &cell.watch));
-                    let turns = poll_fn(|task| {
-                        // What was written under TLS goes out whatever a handler does meanwhile, or doesn't.
-                        if let Stream::Tls(tls) = stream
-                            && let Some(ended) = tls.push(&io, limits, clock.now())
-                        {
-                            return Poll::Ready(ended);
-                        }
-                        let polled = serving.as_mut().poll(task);
-                        if let (Stream::Tls(_), Poll::Pending) = (stream, &polled) {
-                            cell.records.note_wait(limits, clock.now());
-                        }
-                        polled
-                    });
-                    turns.await
+                let mut io = SlotIo { stream, connection, cell };
+                let peer = connection.peer.get();
+                let ended = match stream {
+                    Stream::Tls(tls) => {
+                        let mut own = io;
+                        let mut serving = pin!(serve_ready(&mut own, &handler, slot, limits, clock, peer, &cell.watch));
+                        let turns = poll_fn(|task| {
+                            // What was written goes out whatever a handler does meanwhile, or doesn't.
+                            if let Some(ended) = tls.push(&io, limits, clock.now()) {
+                                return Poll::Ready(ended);
+                            }
+                            let polled = serving.as_mut().poll(task);
+                            if polled.is_pending() {
+                                cell.records.note_wait(limits, clock.now());
+                            }
+                            polled
+                        });
+                        turns.await
+                    }
+                    _ => serve_ready(&mut io, &handler, slot, limits, clock, peer, &cell.watch).await,
                 };
                 match stream {
                     Stream::Tls(tls) => {
