@@ -289,7 +289,8 @@ impl<'x> ResponseHead<'x> {
     ///
     /// # Errors
     ///
-    /// The request doesn't offer an upgrade ([`Request::offers_upgrade`](crate::Request::offers_upgrade)), its body wasn't read, the status isn't 101, or what was wrong with the head.
+    /// The request doesn't offer an upgrade ([`Request::offers_upgrade`](crate::Request::offers_upgrade)), its body wasn't read, the status
+    /// isn't 101, or what was wrong with the head.
     pub async fn upgrade(self, protocol: &str) -> Result<Upgraded<'x>, Failure> {
         let exchange = self.exchange;
         let read = exchange.input.try_borrow().is_ok_and(|input| input.is_over());
