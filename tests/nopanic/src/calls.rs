@@ -109,6 +109,7 @@ prove! {
     prove_framing(facts: &Facts) -> Result<Framing, Reject> { framing::framing(facts) }
     prove_framing_reads_on(framing: &Framing) -> bool { framing.reads_on() }
     prove_framing_is(bytes: &[u8], lower: &[u8; 7]) -> bool { framing::is(bytes, lower) }
+    prove_framing_elements(value: &[u8]) -> usize { framing::elements(value).count() }
     prove_facts_new(version: Version) -> Facts { Facts::new(version) }
     prove_facts_note(facts: &mut Facts, name: &[u8], value: &[u8]) { facts.note(name, value) }
 }
