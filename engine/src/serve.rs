@@ -481,10 +481,7 @@ impl Pump {
             self.answer.moved(usize::try_from(past.moved).unwrap_or(usize::MAX), now);
         }
         let mut side = Side::Idle;
-        while let Some(sent) = exchange.drain(|pending| match poll_once(io.write(pending), context) {
-            Poll::Ready(Ok(count)) => (count, Poll::Ready(Ok(count))),
-            other => (0, other),
-        }) {
+        while let Some(sent) = exchange.drain(|pending| counted(poll_once(io.write(pending), context))) {
             match sent {
                 Poll::Ready(Ok(count)) => {
                     self.answer.moved(count, now);
@@ -522,11 +519,7 @@ impl Pump {
         now: Instant,
         context: &mut task::Context<'_>,
     ) -> Result<Side, Stop<IO::Error>> {
-        let received = exchange.fill(|space| match poll_once(io.read(space), context) {
-            Poll::Ready(Ok(count)) => (count, Poll::Ready(Ok(count))),
-            other => (0, other),
-        });
-        match received {
+        match exchange.fill(|space| counted(poll_once(io.read(space), context))) {
             Some(Poll::Ready(Ok(0))) => exchange.end_of_input(),
             Some(Poll::Ready(Ok(count))) => self.body.moved(count, now),
             Some(Poll::Ready(Err(error))) => return Err(Stop::Io(error)),
@@ -540,6 +533,12 @@ impl Pump {
 #[inline(always)]
 fn poll_once<F: Future>(future: F, context: &mut task::Context<'_>) -> Poll<F::Output> {
     pin!(future).poll(context)
+}
+
+/// How many bytes a transfer moved, beside what became of it.
+#[inline(always)]
+fn counted<E>(moved: Poll<Result<usize, E>>) -> (usize, Poll<Result<usize, E>>) {
+    (if let Poll::Ready(Ok(count)) = moved { count } else { 0 }, moved)
 }
 
 /// Holds a transfer to its least rate: only the time that the engine waited for the other side counts, so that neither a slow

@@ -6,7 +6,7 @@ use crate::{
         failure::Failure,
         handler::{Handler, Sent},
     },
-    http1::{method::Method, token::is_tchar},
+    http1::{framing::elements, method::Method, token::is_tchar},
     router::Either,
 };
 
@@ -134,8 +134,7 @@ impl<H> Cors<H> {
         let mut values = request.headers().iter().filter(|(name, _)| name.eq_ignore_ascii_case(REQUEST_HEADERS));
         (matches!(method, "GET" | "HEAD" | "POST") || self.methods.contains(&method))
             && values.all(|(_, value)| {
-                let mut names = value.split(|byte| *byte == b',').map(<[u8]>::trim_ascii);
-                names.all(|name| {
+                elements(value).all(|name| {
                     let known = |allowed: &&str| allowed.as_bytes().eq_ignore_ascii_case(name);
                     name.is_empty() || (name.iter().all(|byte| is_tchar(*byte)) && self.headers.iter().any(known))
                 })

@@ -2,6 +2,8 @@
 
 use core::ops::Range;
 
+use crate::http1::framing::elements;
+
 /// What a `Range` field asks for.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Asked {
@@ -25,7 +27,7 @@ pub(super) fn asked(value: &[u8], length: u64) -> Asked {
     let mut ranges = [(0, 0); MAX_RANGES];
     let (mut specs, mut count) = (0, 0);
     let mut last: &[u8] = b"";
-    for spec in set.split(|byte| *byte == b',').map(<[u8]>::trim_ascii).filter(|spec| !spec.is_empty()) {
+    for spec in elements(set).filter(|spec| !spec.is_empty()) {
         specs += 1;
         last = spec;
         let Some(range) = read(spec, length) else { return Asked::Ignored };
